@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+# Options, warnings and the libraries from Debian that several folders use.
+option(SHUNT_TESTS "build the tests" ON)
+option(SHUNT_SANITIZE "build user space with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(gflags REQUIRED)
+find_package(Protobuf REQUIRED)
+pkg_check_modules(GLOG REQUIRED IMPORTED_TARGET libglog)
+pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)
+pkg_check_modules(LIBBPF REQUIRED IMPORTED_TARGET libbpf)
+pkg_check_modules(LIBXDP REQUIRED IMPORTED_TARGET libxdp)
+pkg_check_modules(LIBMNL REQUIRED IMPORTED_TARGET libmnl)
+pkg_check_modules(YAML_CPP REQUIRED IMPORTED_TARGET yaml-cpp)
+
+# Warnings for every target of ours; generated code (protobuf, skeletons) is included as system headers.
+add_library(shunt_options INTERFACE)
+target_include_directories(shunt_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(shunt_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+if(SHUNT_SANITIZE)
+  target_compile_options(shunt_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
+                                                 -fno-omit-frame-pointer)
+  target_link_options(shunt_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+# shunt_library(NAME SOURCES... LINKS LIBS...): one folder of user space as a static library.
+function(shunt_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC shunt_options ${ARG_LINKS})
+endfunction()
