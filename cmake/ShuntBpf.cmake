@@ -20,7 +20,7 @@ function(bpf_object name source)
     COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_CURRENT_BINARY_DIR}/skel
     COMMAND ${BPFTOOL} gen skeleton ${object} name ${name}_bpf > ${skeleton}
     DEPENDS ${object} VERBATIM COMMENT "skeleton ${name}.skel.h")
-  add_custom_target(${name}_skel_header DEPENDS ${skeleton})
+  add_custom_target(${name}_skel_header ALL DEPENDS ${skeleton})
   add_library(${name}_skel INTERFACE)
   add_dependencies(${name}_skel ${name}_skel_header)
   target_include_directories(${name}_skel SYSTEM INTERFACE ${CMAKE_CURRENT_BINARY_DIR}/skel)

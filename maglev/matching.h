@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The stable matching of reals and slots: which real owns which slot, once each real's number of slots is fixed.
+// Numbers of slots come from shares.h, the order of visits from walk.h. Called by ring.cc; pure, any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace shunt::maglev {
+
+struct Contender {
+  uint64_t id_hash;
+  uint32_t weight;  // only ratios matter; at least 1
+  uint32_t share;   // the shares of all contenders add up to ring_size
+};
+
+// owners[slot] = position of the owner in `contenders`.
+// Every real walks the ring (walk.h) and takes each slot it visits that no real visited earlier, until it owns its
+// share; of two visits at the same moment the lower position's counts as earlier. So no real and slot exist that would
+// both rather have each other: the real would have visited the slot sooner than the last one it owns, and sooner than
+// the slot's owner did. There is exactly one such matching, whatever the order in which it is computed.
+std::vector<uint16_t> MatchSlots(std::span<const Contender> contenders, uint32_t ring_size);
+
+}  // namespace shunt::maglev
