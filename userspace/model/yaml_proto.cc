@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/model/yaml_proto.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
+
+#include <limits>
+#include <set>
+
+#include "userspace/base/text.h"
+
+namespace shunt {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::EnumDescriptor;
+using google::protobuf::EnumValueDescriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+// TRACKING_ALL -> "all": every name begins as the zero value TRACKING_UNSPECIFIED does.
+std::string EnumText(const EnumValueDescriptor& value) {
+  static constexpr std::string_view kUnspecified = "UNSPECIFIED";
+  const size_t prefix = value.type()->value(0)->name().size() - kUnspecified.size();
+  std::string text = value.name().substr(prefix);
+  for (char& letter : text) letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+  return text;
+}
+
+// The values a file may name: all but "unspecified", which is said by leaving the key out.
+std::vector<const EnumValueDescriptor*> EnumChoices(const EnumDescriptor& type) {
+  std::vector<const EnumValueDescriptor*> choices;
+  for (int i = 1; i < type.value_count(); ++i) choices.push_back(type.value(i));
+  return choices;
+}
+
+std::string EnumChoicesText(const EnumDescriptor& type) {
+  std::string text;
+  for (const auto* choice : EnumChoices(type)) text += (text.empty() ? "" : " or ") + EnumText(*choice);
+  return text;
+}
+
+std::string KeysText(const Descriptor& type) {
+  std::string text;
+  for (int i = 0; i < type.field_count(); ++i) text += (i == 0 ? "" : ", ") + type.field(i)->name();
+  return text;
+}
+
+std::string FoundText(const YamlNode& node) {
+  switch (node.kind) {
+    case YamlNode::Kind::kNull:
+      return "nothing";
+    case YamlNode::Kind::kScalar:
+      return Quote(node.text);
+    case YamlNode::Kind::kList:
+      return "a list";
+    case YamlNode::Kind::kMap:
+      return "keys with values";
+  }
+  return "";
+}
+
+class Reader {
+ public:
+  void ReadMap(const YamlNode& map, const std::string& path, Message& message) {
+    const Descriptor& type = *message.GetDescriptor();
+    if (map.kind != YamlNode::Kind::kMap) {
+      return Wrong(map, path, fmt::format("keys with values ({})", KeysText(type)));
+    }
+    std::set<std::string_view> seen;
+    for (const YamlNode& entry : map.children) {
+      const FieldDescriptor* field = type.FindFieldByName(entry.key);
+      const std::string place = path.empty() ? entry.key : path + "." + entry.key;
+      if (field == nullptr) {
+        Add(entry.key_line, path, fmt::format("unknown key {}; expected {}", Quote(entry.key), KeysText(type)));
+      } else if (!seen.insert(entry.key).second) {
+        Add(entry.key_line, place, "the key stands here a second time; leave one of them out");
+      } else if (field->is_repeated()) {
+        ReadList(entry, place, message, *field);
+      } else {
+        ReadField(entry, place, message, *field);
+      }
+    }
+  }
+
+  std::vector<YamlProblem> TakeProblems() { return std::move(problems_); }
+
+ private:
+  void ReadList(const YamlNode& list, const std::string& path, Message& message, const FieldDescriptor& field) {
+    if (list.kind != YamlNode::Kind::kList) return Wrong(list, path, "a list ([] for an empty one)");
+    for (size_t i = 0; i < list.children.size(); ++i) {
+      ReadMap(list.children[i], fmt::format("{}[{}]", path, i), *message.GetReflection()->AddMessage(&message, &field));
+    }
+  }
+
+  void ReadField(const YamlNode& value, const std::string& path, Message& message, const FieldDescriptor& field) {
+    const auto& reflection = *message.GetReflection();
+    if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      return ReadMap(value, path, *reflection.MutableMessage(&message, &field));
+    }
+    const bool scalar = value.kind == YamlNode::Kind::kScalar;
+    switch (field.cpp_type()) {
+      case FieldDescriptor::CPPTYPE_STRING:
+        if (!scalar || value.text.empty()) return Wrong(value, path, "text");
+        return reflection.SetString(&message, &field, value.text);
+      case FieldDescriptor::CPPTYPE_UINT32: {
+        const auto number = ParseDecimal(value.text, std::numeric_limits<uint32_t>::max());
+        if (!scalar || value.quoted || !number) {
+          return Wrong(value, path, "a whole number, in decimal digits and without quotes");
+        }
+        return reflection.SetUInt32(&message, &field, *number);
+      }
+      case FieldDescriptor::CPPTYPE_ENUM:
+        for (const auto* choice : EnumChoices(*field.enum_type())) {
+          if (scalar && value.text == EnumText(*choice)) return reflection.SetEnum(&message, &field, choice);
+        }
+        return Wrong(value, path, EnumChoicesText(*field.enum_type()));
+      default:
+        return Wrong(value, path, fmt::format("no value: {} has no form in YAML", field.type_name()));
+    }
+  }
+
+  void Wrong(const YamlNode& node, const std::string& path, const std::string& expected) {
+    const uint32_t line = node.key_line != 0 ? node.key_line : node.line;
+    problems_.push_back({line, path, fmt::format("expected {}, found {}", expected, FoundText(node)), true});
+  }
+  void Add(uint32_t line, const std::string& path, std::string message) {
+    problems_.push_back({line, path, std::move(message)});
+  }
+
+  std::vector<YamlProblem> problems_;
+};
+
+// A YAML double-quoted scalar.
+std::string QuotedScalar(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char character : text) {
+    if (character == '"' || character == '\\') quoted += '\\';
+    if (static_cast<uint8_t>(character) < 0x20 || character == 0x7f) {
+      quoted += fmt::format("\\x{:02x}", static_cast<uint8_t>(character));
+    } else {
+      quoted += character;
+    }
+  }
+  return quoted + '"';
+}
+
+std::string ScalarText(const Message& message, const FieldDescriptor& field) {
+  const auto& reflection = *message.GetReflection();
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return std::to_string(reflection.GetUInt32(message, &field));
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return EnumText(*reflection.GetEnum(message, &field));
+    default:
+      return QuotedScalar(reflection.GetString(message, &field));
+  }
+}
+
+std::vector<const FieldDescriptor*> SetFields(const Message& message) {
+  std::vector<const FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  return fields;
+}
+
+// Whether a message of this type is written on one line: it holds neither lists nor messages.
+bool IsFlat(const Descriptor& type) {
+  for (int i = 0; i < type.field_count(); ++i) {
+    if (type.field(i)->is_repeated() || type.field(i)->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) return false;
+  }
+  return true;
+}
+
+std::string FlowText(const Message& message) {
+  std::string text;
+  for (const auto* field : SetFields(message)) {
+    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", field->name(), ScalarText(message, *field));
+  }
+  return text.empty() ? "{}" : fmt::format("{{ {} }}", text);
+}
+
+void WriteBlock(const Message& message, const std::string& indent, std::string& out);
+
+// One entry of a list: "- " and the message, whose further lines stand below its first key.
+void WriteItem(const Message& item, const std::string& indent, std::string& out) {
+  if (IsFlat(*item.GetDescriptor()) || SetFields(item).empty()) {
+    out += fmt::format("{}- {}\n", indent, FlowText(item));
+    return;
+  }
+  std::string block;
+  WriteBlock(item, indent + "  ", block);
+  block.replace(indent.size(), 2, "- ");
+  out += block;
+}
+
+void WriteBlock(const Message& message, const std::string& indent, std::string& out) {
+  const auto& reflection = *message.GetReflection();
+  for (const auto* field : SetFields(message)) {
+    out += fmt::format("{}{}:", indent, field->name());
+    if (field->is_repeated()) {
+      out += '\n';
+      for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+        WriteItem(reflection.GetRepeatedMessage(message, field, i), indent + "  ", out);
+      }
+    } else if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
+      out += fmt::format(" {}\n", ScalarText(message, *field));
+    } else if (const Message& inner = reflection.GetMessage(message, field); IsFlat(*inner.GetDescriptor())) {
+      out += fmt::format(" {}\n", FlowText(inner));
+    } else {
+      out += '\n';
+      WriteBlock(inner, indent + "  ", out);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<YamlProblem> FillFromYaml(const YamlNode& root, google::protobuf::Message& message) {
+  Reader reader;
+  reader.ReadMap(root, "", message);
+  return reader.TakeProblems();
+}
+
+std::string YamlFromProto(const google::protobuf::Message& message) {
+  std::string text;
+  WriteBlock(message, "", text);
+  return text;
+}
+
+}  // namespace shunt
