@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// KernelDataplane's counters, and running one frame through the program.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <optional>
+
+#include "userspace/dataplane/kernel_dataplane_impl.h"
+#include "userspace/dataplane/verdict.h"
+
+namespace shunt {
+namespace {
+
+constexpr size_t kShortestFrame = 14;  // an Ethernet header
+constexpr size_t kRoomBytes = 64;      // more than any outer header
+
+Traffic Decode(const shunt_traffic& traffic) { return {traffic.packets, traffic.bytes, traffic.new_flows}; }
+
+void Add(shunt_traffic& sum, const shunt_traffic& traffic) {
+  sum.packets += traffic.packets;
+  sum.bytes += traffic.bytes;
+  sum.new_flows += traffic.new_flows;
+}
+
+// What the entries' reals counted: here and, before they moved, elsewhere.
+Result<std::vector<shunt_traffic>> TotalTraffic(const PerCpuArrayMap<shunt_traffic>& counters,
+                                                const ArrayMap<shunt_traffic>& carried_map,
+                                                std::span<const uint32_t> entries) {
+  auto totals = counters.Read(entries);
+  if (!totals) return totals;
+  auto carried = carried_map.Read(entries);
+  if (!carried) return carried;
+  for (size_t i = 0; i < totals->size(); ++i) Add((*totals)[i], (*carried)[i]);
+  return totals;
+}
+
+std::vector<Traffic> DecodeAll(std::span<const shunt_traffic> traffic) {
+  std::vector<Traffic> decoded(traffic.size());
+  std::ranges::transform(traffic, decoded.begin(), Decode);
+  return decoded;
+}
+
+// The verdict whose count alone rose, by one; absent if that is not so.
+std::optional<uint32_t> OneMore(std::span<const VerdictCount> before, std::span<const VerdictCount> after) {
+  std::optional<uint32_t> verdict;
+  for (size_t i = 0; i < after.size(); ++i) {
+    const uint64_t more = after[i].packets - before[i].packets;
+    if (more == 0) continue;
+    if (more > 1 || verdict) return std::nullopt;
+    verdict = after[i].verdict;
+  }
+  return verdict;
+}
+
+}  // namespace
+
+Status KernelDataplane::ResetTraffic(std::span<const uint32_t> vip_ids, std::span<const uint32_t> entries) {
+  if (auto reset = impl_->vip_counters.Reset(vip_ids); !reset) return reset;
+  if (auto reset = impl_->real_counters.Reset(entries); !reset) return reset;
+  return impl_->real_carried.Update(entries, std::vector<shunt_traffic>(entries.size()));
+}
+
+Status KernelDataplane::CarryTraffic(uint32_t from, uint32_t to) {
+  auto moved = TotalTraffic(impl_->real_counters, impl_->real_carried, std::span(&from, 1));
+  if (!moved) return std::unexpected(moved.error());
+  auto carried = impl_->real_carried.Read(std::span(&to, 1));
+  if (!carried) return std::unexpected(carried.error());
+  Add(carried->front(), moved->front());
+  return impl_->real_carried.Update(std::span(&to, 1), *carried);
+}
+
+Result<std::vector<Traffic>> KernelDataplane::ReadVipTraffic(std::span<const uint32_t> vip_ids) {
+  auto traffic = impl_->vip_counters.Read(vip_ids);
+  if (!traffic) return std::unexpected(traffic.error());
+  return DecodeAll(*traffic);
+}
+
+Result<std::vector<Traffic>> KernelDataplane::ReadRealTraffic(std::span<const uint32_t> entries) {
+  auto traffic = TotalTraffic(impl_->real_counters, impl_->real_carried, entries);
+  if (!traffic) return std::unexpected(traffic.error());
+  return DecodeAll(*traffic);
+}
+
+Result<std::vector<VerdictCount>> KernelDataplane::ReadVerdicts() {
+  std::array<uint32_t, VERDICT_COUNT - 1> numbers{};
+  std::iota(numbers.begin(), numbers.end(), 1u);  // 0 is CONTINUE
+  auto counts = impl_->verdict_counters.Read(numbers);
+  if (!counts) return std::unexpected(counts.error());
+  std::vector<VerdictCount> verdicts;
+  for (size_t i = 0; i < numbers.size(); ++i)
+    verdicts.push_back({numbers[i], (*counts)[i].packets, (*counts)[i].bytes});
+  return verdicts;
+}
+
+// The kernel tells the XDP action, of which several verdicts share one; so the verdict is the counter that rose.
+// That needs silence otherwise: with packets coming in at the same time this fails and says so.
+Result<FrameResult> KernelDataplane::RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) {
+  if (frame.size() < kShortestFrame) {
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("running the program on a frame of {} bytes: an Ethernet header has {}", frame.size(),
+                            kShortestFrame));
+  }
+  const std::scoped_lock lock(impl_->run_mutex);
+  auto before = ReadVerdicts();
+  if (!before) return std::unexpected(before.error());
+  auto run = RunXdpProgram(impl_->program_fd, std::as_bytes(frame), ingress_ifindex, kRoomBytes);
+  if (!run) return std::unexpected(run.error());
+  auto after = ReadVerdicts();
+  if (!after) return std::unexpected(after.error());
+  const auto verdict = OneMore(*before, *after);
+  if (!verdict) {
+    return Fail(ErrorKind::kSystem,
+                "running the program on a frame: not exactly one verdict was counted, so other "
+                "packets came in meanwhile; try again without traffic");
+  }
+  FrameResult result{*verdict, std::vector<uint8_t>(run->frame.size())};
+  std::ranges::transform(run->frame, result.frame.begin(),
+                         [](std::byte byte) { return std::to_integer<uint8_t>(byte); });
+  return result;
+}
+
+}  // namespace shunt

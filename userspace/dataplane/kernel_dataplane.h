@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data plane in the kernel: the balancer program, its maps, their pins and the interfaces it is attached to.
+// Speaks model terms outward and ABI structs (encode.h) through userspace/bpf inward.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "userspace/bpf/xdp_mode.h"
+#include "userspace/dataplane/dataplane.h"
+
+namespace shunt {
+
+struct KernelDataplaneOptions {
+  std::vector<std::string> interfaces;  // names, in the caller's network namespace
+  std::string bpffs = "/sys/fs/bpf";    // a mounted bpffs; pins stand in its folder "shunt"
+  XdpMode xdp_mode = XdpMode::kAuto;
+  Capacities capacities;
+  uint32_t max_vlan_tags = 2;
+};
+
+class KernelDataplane final : public Dataplane {
+ public:
+  // Adopts what is pinned (maps of this ABI version and these capacities; anything else is refused with the
+  // remedy), or creates and pins it. Attaches nothing yet: the caller fills the tables first.
+  static Result<std::unique_ptr<KernelDataplane>> Open(const KernelDataplaneOptions& options);
+  // An instance of its own: no pins, no interfaces; for replay and tests. Gone with the object.
+  static Result<std::unique_ptr<KernelDataplane>> OpenPrivate(const Capacities& capacities, uint32_t max_vlan_tags = 2);
+  ~KernelDataplane() override;  // what is pinned and attached stays
+
+  struct Attachment {
+    std::string interface;
+    bool native = false;
+    bool was_there = false;  // our program was attached already; it stayed, or this version replaced it
+  };
+  // Attaches to every interface of the options or, after an error, to none that it had not been attached to.
+  Result<std::vector<Attachment>> Attach();
+  // Detaches from the interfaces of the options and removes every pin.
+  Status Detach();
+
+  Capacities capacities() const override;
+  Result<Plan> Read() override;
+  Status SetReals(std::span<const RealWrite> reals) override;
+  Status ClearReals(std::span<const uint32_t> entries) override;
+  Status SetRing(uint32_t ring_index, const Ring& ring) override;
+  Status RemoveRing(uint32_t ring_index) override;
+  Status SetVip(const VipKey& key, const VipEntry& entry) override;
+  Status RemoveVip(const VipKey& key) override;
+  Status SetAddress(const IpAddress& address, const AddressEntry& entry) override;
+  Status RemoveAddress(const IpAddress& address) override;
+  Status ForgetFlowsExcept(const Plan& plan) override;
+  Status ResetTraffic(std::span<const uint32_t> vip_ids, std::span<const uint32_t> entries) override;
+  Status CarryTraffic(uint32_t from, uint32_t to) override;
+  Result<std::vector<Traffic>> ReadVipTraffic(std::span<const uint32_t> vip_ids) override;
+  Result<std::vector<Traffic>> ReadRealTraffic(std::span<const uint32_t> entries) override;
+  Result<std::vector<VerdictCount>> ReadVerdicts() override;
+  Result<std::vector<RememberedFlow>> ReadFlows(size_t limit) override;
+  Result<FrameResult> RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) override;
+
+ private:
+  struct Impl;
+  explicit KernelDataplane(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace shunt

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/dataplane/plan.h"
+
+namespace shunt {
+
+std::map<IpAddress, AddressEntry> AddressesOf(const Plan& plan) {
+  std::map<IpAddress, AddressEntry> addresses;
+  for (const auto& [key, vip] : plan.vips) {
+    AddressEntry& entry = addresses[key.address];
+    (key.protocol == Protocol::kTcp ? entry.has_tcp : entry.has_udp) = true;
+  }
+  return addresses;
+}
+
+}  // namespace shunt
