@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/shuntctl/client.h"
+
+#include <fmt/format.h>
+#include <grpc/support/log.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "userspace/base/unique_fd.h"
+#include "userspace/rpc/convert.h"
+#include "userspace/rpc/shunt.grpc.pb.h"
+
+namespace shunt::ctl {
+namespace {
+
+using std::chrono::seconds;
+constexpr seconds kReadDeadline{60};
+constexpr seconds kChangeDeadline{600};  // a large configuration is many map writes
+
+std::unexpected<Error> CannotReach(const std::string& socket_path, std::string_view why) {
+  return Fail(ErrorKind::kSystem, fmt::format("cannot reach shuntd at {}: {}; is it running? (systemctl status shuntd)",
+                                              socket_path, why));
+}
+
+// gRPC tells "no such file" and "not allowed" apart only deep inside its own words, so the socket is tried first.
+Status TryConnect(const std::string& socket_path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socket_path.empty() || socket_path.size() >= sizeof(address.sun_path)) {
+    return Fail(ErrorKind::kInvalid, fmt::format("--socket {}: its path must have 1 to {} characters", socket_path,
+                                                 sizeof(address.sun_path) - 1));
+  }
+  std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
+  const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!probe.valid()) return FailErrno("opening a socket", errno);
+  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return {};
+  if (errno == EACCES || errno == EPERM) {
+    return Fail(ErrorKind::kSystem,
+                fmt::format("cannot reach shuntd at {}: {}; run shuntctl as root", socket_path, std::strerror(errno)));
+  }
+  return CannotReach(socket_path, std::strerror(errno));
+}
+
+}  // namespace
+
+struct Client::Impl {
+  std::string socket_path;
+  std::unique_ptr<v1::Shunt::Stub> stub;
+
+  template <class Request, class Reply>
+  Result<Reply> Call(grpc::Status (v1::Shunt::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+                     const Request& request, seconds deadline) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + deadline);
+    Reply reply;
+    const grpc::Status status = ((*stub).*method)(&context, request, &reply);
+    if (status.ok()) return reply;
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) return CannotReach(socket_path, status.error_message());
+    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+      return Fail(ErrorKind::kSystem, fmt::format("shuntd at {} did not answer within {} seconds; its log may say why "
+                                                  "(journalctl -u shuntd)", socket_path, deadline.count()));
+    }
+    return std::unexpected(FromGrpc(status));
+  }
+};
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::~Client() = default;
+
+Result<std::unique_ptr<Client>> Client::Connect(const std::string& socket_path) {
+  if (const auto status = TryConnect(socket_path); !status) return std::unexpected(status.error());
+  gpr_set_log_function([](gpr_log_func_args*) {});  // what matters reaches the user as an error
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxSendMessageSize(kMaxRequestBytes);
+  arguments.SetMaxReceiveMessageSize(kMaxReplyBytes);
+  arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  auto impl = std::make_unique<Impl>();
+  impl->socket_path = socket_path;
+  impl->stub = v1::Shunt::NewStub(
+      grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments));
+  return std::unique_ptr<Client>(new Client(std::move(impl)));
+}
+
+using Stub = v1::Shunt::Stub;
+
+Result<v1::ChangeReply> Client::Apply(const v1::ApplyRequest& request) {
+  return impl_->Call(&Stub::Apply, request, kChangeDeadline);
+}
+Result<v1::ChangeReply> Client::AddVip(const v1::VipRequest& request) {
+  return impl_->Call(&Stub::AddVip, request, kChangeDeadline);
+}
+Result<v1::ChangeReply> Client::SetVip(const v1::VipRequest& request) {
+  return impl_->Call(&Stub::SetVip, request, kChangeDeadline);
+}
+Result<v1::ChangeReply> Client::RemoveVip(const v1::RemoveVipRequest& request) {
+  return impl_->Call(&Stub::RemoveVip, request, kChangeDeadline);
+}
+Result<v1::ChangeReply> Client::AddReal(const v1::RealRequest& request) {
+  return impl_->Call(&Stub::AddReal, request, kChangeDeadline);
+}
+Result<v1::ChangeReply> Client::SetReal(const v1::RealRequest& request) {
+  return impl_->Call(&Stub::SetReal, request, kChangeDeadline);
+}
+Result<v1::ChangeReply> Client::RemoveReal(const v1::RemoveRealRequest& request) {
+  return impl_->Call(&Stub::RemoveReal, request, kChangeDeadline);
+}
+Result<v1::Config> Client::GetConfig() { return impl_->Call(&Stub::GetConfig, v1::GetConfigRequest(), kReadDeadline); }
+Result<v1::State> Client::GetState() { return impl_->Call(&Stub::GetState, v1::GetStateRequest(), kReadDeadline); }
+Result<v1::Verdicts> Client::GetVerdicts() {
+  return impl_->Call(&Stub::GetVerdicts, v1::GetVerdictsRequest(), kReadDeadline);
+}
+Result<v1::Flows> Client::ListFlows(const v1::ListFlowsRequest& request) {
+  return impl_->Call(&Stub::ListFlows, request, kReadDeadline);
+}
+Result<v1::Explanation> Client::Explain(const v1::ExplainRequest& request) {
+  return impl_->Call(&Stub::Explain, request, kReadDeadline);
+}
+
+}  // namespace shunt::ctl

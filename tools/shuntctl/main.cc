@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// shuntctl: the command line. The table of verbs, the global options, and what is said about words that make no
+// sense. What a verb does stands in its own file.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/shuntctl/output.h"
+#include "tools/shuntctl/verbs.h"
+#include "userspace/base/text.h"
+
+namespace shunt::ctl {
+namespace {
+
+using AddVerbs = void (*)(CLI::App&, Session&);
+
+// In the order of --help.
+constexpr AddVerbs kVerbs[] = {
+    AddVipVerbs, AddRealVerbs, AddApply, AddDump, AddStats, AddVerdicts, AddFlows, AddExplain, AddReplay,
+    AddConfig, AddDecapVerbs,
+};
+
+constexpr const char* kFooter = R"(Without a verb: the whole state at a glance. Every verb has --help, with an example.
+
+Examples:
+  shuntctl vip add 203.0.113.10:443/tcp
+  shuntctl real add 203.0.113.10:443/tcp 10.0.0.11 --weight=10
+  shuntctl apply -f lb.yaml --dry-run
+  shuntctl -o json | jq '.vips[].vip'
+
+JSON keeps its keys and their meanings; new keys may come. Colour only on a terminal and without NO_COLOR.
+
+Exit status: 0 done; 1 failed; 2 misuse, or input that cannot be (invalid, not there, there already).
+)";
+
+// The verb that the command line came to, and its name as the user would type it.
+struct Place {
+  const CLI::App* app;
+  std::string name;
+};
+
+Place Deepest(const CLI::App& root) {
+  Place place{&root, root.get_name()};
+  for (auto chosen = root.get_subcommands(); !chosen.empty(); chosen = place.app->get_subcommands()) {
+    place = {chosen.back(), place.name + " " + chosen.back()->get_name()};
+  }
+  return place;
+}
+
+std::vector<std::string> VerbNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(verb->get_name());
+  }
+  return names;
+}
+
+// Of the verb and of shuntctl itself, which may stand behind any verb.
+std::vector<std::string> OptionNames(const CLI::App& root, const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* owner : {&app, &root}) {
+    if (owner == &root && &app == &root && !names.empty()) break;
+    for (const CLI::Option* option : owner->get_options([](const CLI::Option* o) { return !o->get_positional(); })) {
+      const std::string name = option->get_name();
+      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    }
+  }
+  return names;
+}
+
+Status CheckWords(const CLI::App& root, const Session& session) {
+  const auto place = Deepest(root);
+  const auto verbs = VerbNames(*place.app);
+  if (const auto rest = root.remaining(true); !rest.empty()) {
+    const std::string& word = rest.front();
+    if (word.starts_with('-')) {
+      return Fail(ErrorKind::kInvalid, fmt::format("{}: no option {}; there are {}", place.name, Quote(word),
+                                                   fmt::join(OptionNames(root, *place.app), ", ")));
+    }
+    if (!verbs.empty()) {
+      return Fail(ErrorKind::kInvalid, fmt::format("{}: no verb {}; there are {}", place.name, Quote(word),
+                                                   fmt::join(verbs, ", ")));
+    }
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("{0}: {1} is one word too many; see {0} --help", place.name, Quote(word)));
+  }
+  if (place.app != &root && !verbs.empty()) {
+    return Fail(ErrorKind::kInvalid, fmt::format("{}: a verb is missing; there are {}", place.name,
+                                                 fmt::join(verbs, ", ")));
+  }
+  if (session.output != "table" && session.output != "json") {
+    return Fail(ErrorKind::kInvalid, fmt::format("-o {}: expected one of table, json", Quote(session.output)));
+  }
+  return {};
+}
+
+Status Run(const CLI::App& app, Session& session) {
+  if (const auto status = CheckWords(app, session); !status) return status;
+  session.colour = StdoutHasColour();
+  const Status status = session.action ? session.action() : ShowStatus(session);
+  const Status written = FinishOutput();
+  return status ? written : status;
+}
+
+int Main(int argc, char** argv) {
+  Session session;
+  CLI::App app("Adds, changes and shows what a Shunt balancer does.", "shuntctl");
+  app.set_version_flag("--version", "shuntctl " SHUNT_VERSION);
+  app.add_option("-o,--output", session.output, "how to print: table or json")->type_name("table|json");
+  app.add_option("--socket", session.socket, fmt::format("the daemon's socket ({})", kDefaultSocket))
+      ->type_name("PATH");
+  app.allow_extras();
+  app.footer(kFooter);
+  for (const AddVerbs add : kVerbs) add(app, session);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    const std::string name = Deepest(app).name;
+    Say(fmt::format("{0}: {1}; see {0} --help", name, error.what()));
+    return 2;
+  }
+  const Status status = Run(app, session);
+  if (!status) Complain(status.error());
+  return ExitStatusOf(status);
+}
+
+}  // namespace
+}  // namespace shunt::ctl
+
+int main(int argc, char** argv) { return shunt::ctl::Main(argc, argv); }

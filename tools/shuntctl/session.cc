@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/shuntctl/session.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/shuntctl/format.h"
+#include "tools/shuntctl/json.h"
+#include "tools/shuntctl/output.h"
+#include "tools/shuntctl/words.h"
+
+namespace shunt::ctl {
+
+CLI::App* AddVerb(CLI::App& parent, Session& session, const VerbText& text, std::function<Status()> action) {
+  CLI::App* verb = parent.add_subcommand(text.name, text.description);
+  std::string footer = fmt::format("Example:\n  {}\n", text.example);
+  if (text.json != nullptr) footer += fmt::format("\nWith -o json:\n  {}\n", text.json);
+  verb->footer(footer);
+  verb->fallthrough();     // -o and --socket may stand behind the verb
+  verb->allow_extras();    // main.cc names them, with what is possible
+  verb->callback([&session, action = std::move(action)] { session.action = action; });
+  return verb;
+}
+
+CLI::App* AddGroup(CLI::App& parent, const char* name, const char* description) {
+  CLI::App* group = parent.add_subcommand(name, description);
+  group->fallthrough();
+  group->allow_extras();
+  return group;
+}
+
+Result<v1::State> GetState(const Session& session) {
+  auto client = Client::Connect(session.socket);
+  if (!client) return std::unexpected(client.error());
+  return (*client)->GetState();
+}
+
+Result<v1::State> StateOf(const Session& session, const std::string& vip) {
+  Words words;
+  const std::string name = VipText(words, vip);
+  if (const auto status = words.status(); !status) return std::unexpected(status.error());
+  auto state = GetState(session);
+  if (!state) return state;
+  for (v1::VipState& row : *state->mutable_vips()) {
+    if (row.vip() != name) continue;
+    v1::State one;
+    *one.add_vips() = std::move(row);
+    return one;
+  }
+  return Fail(ErrorKind::kNotFound, fmt::format("no VIP {}; what there is: shuntctl vip list", name));
+}
+
+Status PrintChange(const Session& session, const std::function<Result<v1::ChangeReply>(Client&)>& call,
+                   bool dry_run) {
+  auto client = Client::Connect(session.socket);
+  if (!client) return std::unexpected(client.error());
+  const auto reply = call(**client);
+  if (!reply) return std::unexpected(reply.error());
+  Print(session.json() ? ToText(ToJson(*reply, dry_run)) : FormatChanges(*reply, session.colour));
+  if (session.json()) return {};
+  for (const std::string& warning : reply->warnings()) Say("warning: " + warning);
+  return {};
+}
+
+}  // namespace shunt::ctl

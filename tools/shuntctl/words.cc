@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/shuntctl/words.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "userspace/base/text.h"
+#include "userspace/base/unique_fd.h"
+#include "userspace/net/address.h"
+#include "userspace/net/endpoint.h"
+
+namespace shunt::ctl {
+
+uint32_t Words::Number(const char* option, const std::string& text, uint32_t min, uint32_t max) {
+  const auto number = ParseDecimal(text, max);
+  if (number && *number >= min) return *number;
+  Note(fmt::format("{} {}: expected a whole number from {} to {}", option, Quote(text), min, max));
+  return min;
+}
+
+size_t Words::Choice(const char* option, const std::string& text, const std::vector<std::string>& choices) {
+  const auto found = std::ranges::find(choices, text);
+  if (found != choices.end()) return static_cast<size_t>(found - choices.begin());
+  Note(fmt::format("{} {}: expected one of {}", option, Quote(text), fmt::join(choices, ", ")));
+  return 0;
+}
+
+void Words::Note(std::string problem) { problems_ += (problems_.empty() ? "" : "\n") + std::move(problem); }
+
+Status Words::status() const {
+  if (problems_.empty()) return {};
+  return Fail(ErrorKind::kInvalid, problems_);
+}
+
+std::string VipText(Words& words, const std::string& text) { return words.Read(VipKey::Parse(text)).ToString(); }
+
+std::string AddressText(Words& words, const std::string& text) {
+  return words.Read(IpAddress::Parse(text)).ToString();
+}
+
+Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
+  const bool is_stdin = path == "-";
+  const UniqueFd file(is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A file that cannot be read is the user's input, as much as one that reads wrong.
+  const auto fail = [&] {
+    return Fail(ErrorKind::kInvalid, FailErrno(fmt::format("reading {}", path), errno).error().message);
+  };
+  if (!file.valid()) return fail();
+  std::string text;
+  for (;;) {
+    char block[65536];
+    const ssize_t got = read(file.get(), block, sizeof(block));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail();
+    if (got == 0) return text;
+    text.append(block, static_cast<size_t>(got));
+    if (text.size() > max_bytes) {
+      return Fail(ErrorKind::kInvalid, fmt::format("reading {}: longer than {} bytes", path, max_bytes));
+    }
+  }
+}
+
+}  // namespace shunt::ctl

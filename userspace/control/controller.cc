@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/control/controller.h"
+
+#include <glog/logging.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "userspace/control/task_queue.h"
+
+namespace shunt {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// Routes and neighbours change in bursts: the first event of one starts the count, the answer covers all.
+constexpr milliseconds kCoalesce{50};
+// A real without a next hop, or an error, is looked at again so often, event or not.
+constexpr milliseconds kRetry{1000};
+
+}  // namespace
+
+struct Controller::Impl {
+  Impl(const std::string& store_path, Dataplane& dataplane, NextHopSource& next_hops_in)
+      : writer(store_path, dataplane, next_hops_in), next_hops(next_hops_in) {}
+
+  Result<ChangeReport> Post(EditFunction edit, bool dry_run);
+
+  // The writer thread's.
+  void Run();
+  void NoteEvent();
+  void RefreshNextHops();
+  void RefreshWithin(milliseconds delay);
+
+  Writer writer;
+  NextHopSource& next_hops;
+  std::unique_ptr<TaskQueue> queue;
+  std::thread thread;
+
+  // The writer thread's.
+  SteadyTime refresh_at = SteadyTime::max();
+  bool burst = false;        // an event was seen; the rest of its burst waits in the descriptor
+  std::string last_problem;  // of a refresh, so that what lasts is logged once
+};
+
+void Controller::Impl::Run() {
+  for (;;) {
+    if (!writer.settled()) RefreshWithin(kRetry);
+    const auto left = std::chrono::ceil<milliseconds>(refresh_at - steady_clock::now());
+    const bool due = refresh_at != SteadyTime::max();
+    const int timeout = due ? static_cast<int>(std::max(left, milliseconds(0)).count()) : -1;
+    std::array<pollfd, 2> waiting{{{.fd = queue->fd(), .events = POLLIN, .revents = 0},
+                                   {.fd = burst ? -1 : next_hops.fd(), .events = POLLIN, .revents = 0}}};
+    if (poll(waiting.data(), waiting.size(), timeout) < 0) continue;  // EINTR
+    if (waiting[0].revents != 0) {
+      const TaskQueue::Task task = queue->Take();
+      if (!task) return;
+      task();
+    }
+    if (waiting[1].revents != 0) NoteEvent();
+    if (steady_clock::now() >= refresh_at) RefreshNextHops();
+  }
+}
+
+void Controller::Impl::NoteEvent() {
+  const auto changed = next_hops.Changed();
+  if (changed && !*changed) return;
+  burst = true;
+  RefreshWithin(changed ? kCoalesce : kRetry);  // an error would be there again at once
+}
+
+void Controller::Impl::RefreshNextHops() {
+  refresh_at = SteadyTime::max();
+  burst = false;
+  const Status refreshed = writer.Refresh();
+  if (!refreshed) {
+    if (refreshed.error().message != last_problem) LOG(ERROR) << "following next hops: " << refreshed.error().message;
+    burst = true;
+    RefreshWithin(kRetry);
+  }
+  last_problem = refreshed ? "" : refreshed.error().message;
+}
+
+void Controller::Impl::RefreshWithin(milliseconds delay) {
+  refresh_at = std::min(refresh_at, steady_clock::now() + delay);
+}
+
+Result<ChangeReport> Controller::Impl::Post(EditFunction edit, bool dry_run) {
+  // Shared: the waiting caller may be gone before set_value() returns.
+  auto promise = std::make_shared<std::promise<Result<ChangeReport>>>();
+  auto report = promise->get_future();
+  const bool posted = queue->Post(
+      [this, promise, edit = std::move(edit), dry_run] { promise->set_value(writer.Change(edit, dry_run)); });
+  if (!posted) return Fail(ErrorKind::kSystem, "changing the desired state: shuntd is stopping");
+  return report.get();
+}
+
+Controller::Controller(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<Controller>> Controller::Start(const std::string& store_path, Dataplane& dataplane,
+                                                      NextHopSource& next_hops) {
+  auto impl = std::make_unique<Impl>(store_path, dataplane, next_hops);
+  auto queue = TaskQueue::Create();
+  if (!queue) return std::unexpected(queue.error());
+  impl->queue = std::move(*queue);
+  if (auto adopted = impl->writer.Adopt(); !adopted) return std::unexpected(adopted.error());
+  Impl& running = *impl;
+  impl->thread = std::thread([&running] { running.Run(); });
+  return std::unique_ptr<Controller>(new Controller(std::move(impl)));
+}
+
+Controller::~Controller() {
+  impl_->queue->Close();
+  impl_->thread.join();
+}
+
+Result<ChangeReport> Controller::Apply(const DesiredState& wanted, bool dry_run) {
+  return impl_->Post(
+      [&wanted](DesiredState& state) -> Status {
+        state = wanted;
+        return {};
+      },
+      dry_run);
+}
+
+Result<ChangeReport> Controller::Edit(const std::function<Status(DesiredState&)>& edit, bool dry_run) {
+  return impl_->Post(edit, dry_run);
+}
+
+std::shared_ptr<const Snapshot> Controller::snapshot() const { return impl_->writer.snapshot(); }
+
+}  // namespace shunt

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The writer thread: everything that changes the store or the data plane runs on it, one after another. Changes
+// come from any thread, which waits; changed next hops come from the kernel. Not here: what a change is (writer.h).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "userspace/base/result.h"
+#include "userspace/control/writer.h"
+#include "userspace/dataplane/dataplane.h"
+#include "userspace/model/desired_state.h"
+#include "userspace/net/next_hop_source.h"
+
+namespace shunt {
+
+class Controller {
+ public:
+  // Loads the store (a missing one is created empty with a fresh hash key), adopts what the data plane holds and
+  // writes the differences. An invalid store is an error with all its problems, and the data plane is not touched.
+  // `dataplane` and `next_hops` outlive the controller; `next_hops` is its alone from now on.
+  static Result<std::unique_ptr<Controller>> Start(const std::string& store_path, Dataplane& dataplane,
+                                                   NextHopSource& next_hops);
+  ~Controller();  // finishes the changes under way and stops the thread; the data plane stays as it is
+
+  // Each runs on the writer thread, one after another; the caller waits. An all-zero hash key in `wanted` means
+  // the one in force. A dry run reports what would change and plans it, but touches nothing.
+  Result<ChangeReport> Apply(const DesiredState& wanted, bool dry_run);
+  // `edit` changes a copy of the desired state or says why it cannot.
+  Result<ChangeReport> Edit(const std::function<Status(DesiredState&)>& edit, bool dry_run = false);
+
+  std::shared_ptr<const Snapshot> snapshot() const;  // any thread; never null
+
+ private:
+  struct Impl;
+  explicit Controller(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace shunt

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The planner: what the data plane should hold, from what is desired and what it holds now. A pure function;
+// owns ids, indices and table ranges (0 is never handed out, a freed one rests), rings and outer headers.
+#pragma once
+
+#include "userspace/base/result.h"
+#include "userspace/dataplane/plan.h"
+#include "userspace/model/desired_state.h"
+#include "userspace/model/validate.h"
+
+namespace shunt {
+
+struct PlanRequest {
+  const DesiredState& desired;  // valid (Validate)
+  const NextHopTable& next_hops;
+  Capacities capacities;
+  SteadyTime now;
+  // What `current` was made from: a VIP whose reals and weights stand there unchanged keeps its ring unseen. Null:
+  // not known (it was read back from the data plane), so every ring is computed and compared.
+  const DesiredState* made_from = nullptr;
+};
+
+// Keeps the ids, indices, ranges and unchanged rings of `current`. kInvalid when everything free still rests or
+// the maps are full; nothing is to be written then.
+Result<Plan> MakePlan(const PlanRequest& request, const Plan& current);
+
+}  // namespace shunt

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only writer of the store and the data plane. A change is validated, planned, prepared on disk, written to the
+// data plane, and only then committed to the store; an error at any point puts everything back as it was and says
+// so. Not here: threads (controller.h), what a plan is (planner.h), in which order it is written (writes.h).
+// Everything but snapshot() is called by the controller's writer thread, Adopt() before that thread starts.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "userspace/base/result.h"
+#include "userspace/dataplane/dataplane.h"
+#include "userspace/model/desired_state.h"
+#include "userspace/net/next_hop_source.h"
+
+namespace shunt {
+
+// What readers see: one consistent moment, never changed once published.
+struct Snapshot {
+  DesiredState desired;
+  Plan plan;
+  NextHopTable next_hops;
+};
+
+struct ChangeReport {
+  std::vector<std::string> changes;   // lines of Diff(); empty = nothing changed
+  std::vector<std::string> warnings;  // e.g. a real without a next hop yet
+};
+
+using EditFunction = std::function<Status(DesiredState&)>;
+
+class Writer {
+ public:
+  Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops);
+
+  // The first call: loads the store, adopts what the data plane holds and writes the differences.
+  Status Adopt();
+
+  Result<ChangeReport> Change(const EditFunction& edit, bool dry_run);
+
+  // Plans and writes what became of the next hops, and mends what an undo could not.
+  Status Refresh();
+
+  // False: some real has no next hop, or an error left something to mend; Refresh() is to be called before long.
+  bool settled() const { return all_resolved_ && follows_current_ && !plan_in_doubt_; }
+
+  std::shared_ptr<const Snapshot> snapshot() const;  // any thread; never null
+
+ private:
+  Result<DesiredState> LoadOrCreateStore();
+  Result<NextHopTable> Resolve(const DesiredState& wanted, std::chrono::milliseconds patience);
+  Result<Plan> MakeNextPlan(const DesiredState& desired, const NextHopTable& next_hops) const;
+  Status Write(const Plan& plan);
+  Error Undo(const Error& cause, const Plan& attempted);
+  Status ReadBack();
+  void Publish(Snapshot next);
+
+  const std::string store_path_;
+  Dataplane& dataplane_;
+  NextHopSource& next_hops_;
+  bool all_resolved_ = true;     // every real of the snapshot has a next hop
+  bool follows_current_ = true;  // `next_hops_` follows the reals of the snapshot, not those of a change that failed
+  bool plan_in_doubt_ = false;   // an undo failed: the snapshot's plan may not be what the data plane holds
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Snapshot> current_;  // written under mutex_ and by the writer alone, which reads it without
+};
+
+}  // namespace shunt

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// One pass over both plans sorts every difference into its phase; the phases are then put one behind the other.
+#include "userspace/control/writes.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace shunt {
+namespace {
+
+// In the order of execution.
+struct Phases {
+  write::ResetTraffic reset;
+  write::ClearReals leftovers;  // what an earlier owner of a new range may have left there
+  write::SetReals set_reals;
+  std::vector<Write> set_rings;
+  std::vector<Write> set_vips;
+  std::vector<Write> set_addresses;     // after the VIPs: an address without a VIP drops packets that are not ours
+  std::vector<Write> remove_addresses;  // before the VIPs
+  std::vector<Write> remove_vips;
+  std::vector<Write> carry;  // after the VIPs: nothing counts at the old entry any more
+  std::vector<Write> remove_rings;
+  write::ClearReals clear_reals;
+  bool forget = false;
+};
+
+bool HasRing(const PlannedVip& vip) { return vip.entry.ring_slots > 0; }
+
+bool SameRange(const VipEntry& a, const VipEntry& b) {
+  return a.real_base == b.real_base && a.real_capacity == b.real_capacity;
+}
+
+void RemoveVip(const VipKey& key, const PlannedVip& vip, Phases& phases) {
+  phases.remove_vips.push_back(write::RemoveVip{key});
+  if (HasRing(vip)) phases.remove_rings.push_back(write::RemoveRing{vip.entry.ring_index});
+  for (const auto& [index, real] : vip.reals) phases.clear_reals.entries.push_back(vip.entry.real_base + index);
+  phases.forget = true;
+}
+
+void ClearLeftovers(const PlannedVip& vip, Phases& phases) {
+  for (uint32_t index = 0; index < vip.entry.real_capacity; ++index) {
+    if (vip.reals.contains(static_cast<uint16_t>(index))) continue;
+    phases.leftovers.entries.push_back(vip.entry.real_base + index);
+  }
+}
+
+void AddVip(const VipKey& key, const PlannedVip& vip, Phases& phases) {
+  phases.reset.vip_ids.push_back(vip.entry.id);
+  for (const auto& [index, real] : vip.reals) {
+    const uint32_t entry = vip.entry.real_base + index;
+    phases.reset.entries.push_back(entry);
+    phases.set_reals.reals.push_back({.entry = entry, .real = real});
+  }
+  ClearLeftovers(vip, phases);
+  if (HasRing(vip)) phases.set_rings.push_back(write::SetRing{vip.entry.ring_index, vip.ring});
+  phases.set_vips.push_back(write::SetVip{key, vip.entry});
+}
+
+void CompareReals(const PlannedVip& before, const PlannedVip& after, Phases& phases) {
+  const bool in_place = SameRange(before.entry, after.entry);
+  if (in_place && before.reals == after.reals) return;  // as nearly always
+  for (const auto& [index, real] : after.reals) {
+    const uint32_t entry = after.entry.real_base + index;
+    const auto old = before.reals.find(index);
+    if (in_place && old != before.reals.end() && old->second == real) continue;
+    phases.set_reals.reals.push_back({.entry = entry, .real = real});
+    const bool same_real = old != before.reals.end() && old->second.address == real.address;
+    if (!in_place || !same_real) phases.reset.entries.push_back(entry);
+    if (!in_place && same_real) phases.carry.push_back(write::CarryTraffic{before.entry.real_base + index, entry});
+  }
+  if (!in_place) ClearLeftovers(after, phases);
+  for (const auto& [index, real] : before.reals) {
+    const auto kept = after.reals.find(index);
+    const bool gone = kept == after.reals.end() || kept->second.address != real.address;
+    if (gone) phases.forget = true;
+    if (gone || !in_place) phases.clear_reals.entries.push_back(before.entry.real_base + index);
+  }
+}
+
+// A VIP that stands in both plans.
+void CompareVip(const VipKey& key, const PlannedVip& before, const PlannedVip& after, Phases& phases) {
+  CompareReals(before, after, phases);
+  const bool same_index = before.entry.ring_index == after.entry.ring_index;
+  const bool same_ring = same_index && (before.ring == after.ring || *before.ring == *after.ring);
+  if (HasRing(after) && !same_ring) phases.set_rings.push_back(write::SetRing{after.entry.ring_index, after.ring});
+  if (before.entry != after.entry) phases.set_vips.push_back(write::SetVip{key, after.entry});
+  if (HasRing(before) && !(HasRing(after) && same_index)) {
+    phases.remove_rings.push_back(write::RemoveRing{before.entry.ring_index});
+  }
+}
+
+void CompareAddresses(const Plan& from, const Plan& to, Phases& phases) {
+  const auto before = AddressesOf(from);
+  const auto after = AddressesOf(to);
+  for (const auto& [address, entry] : after) {
+    const auto old = before.find(address);
+    if (old == before.end() || old->second != entry) phases.set_addresses.push_back(write::SetAddress{address, entry});
+  }
+  for (const auto& [address, entry] : before) {
+    if (!after.contains(address)) phases.remove_addresses.push_back(write::RemoveAddress{address});
+  }
+}
+
+void Append(std::vector<Write>&& more, std::vector<Write>& writes) {
+  writes.insert(writes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+std::vector<Write> InOrder(Phases&& phases) {
+  std::vector<Write> writes;
+  if (!phases.reset.vip_ids.empty() || !phases.reset.entries.empty()) writes.push_back(std::move(phases.reset));
+  if (!phases.leftovers.entries.empty()) writes.push_back(std::move(phases.leftovers));
+  if (!phases.set_reals.reals.empty()) writes.push_back(std::move(phases.set_reals));
+  Append(std::move(phases.set_rings), writes);
+  Append(std::move(phases.set_vips), writes);
+  Append(std::move(phases.set_addresses), writes);
+  Append(std::move(phases.remove_addresses), writes);
+  Append(std::move(phases.remove_vips), writes);
+  Append(std::move(phases.carry), writes);
+  Append(std::move(phases.remove_rings), writes);
+  if (!phases.clear_reals.entries.empty()) writes.push_back(std::move(phases.clear_reals));
+  if (phases.forget) writes.push_back(write::ForgetFlows{});
+  return writes;
+}
+
+// The same VIP in both plans, but the new one would overwrite what the old one still serves from.
+bool IsInTheWayOfItself(const PlannedVip& before, const PlannedVip& after) {
+  if (before.entry.id != after.entry.id) return true;
+  const bool ring_stays = HasRing(before) && HasRing(after) && before.entry.ring_index == after.entry.ring_index;
+  if (ring_stays && before.entry.ring_slots != after.entry.ring_slots) return true;
+  if (ring_stays && !SameRange(before.entry, after.entry)) return true;
+  auto old = before.reals.begin();
+  for (const auto& [index, real] : after.reals) {
+    while (old != before.reals.end() && old->first < index) ++old;
+    if (old != before.reals.end() && old->first == index && old->second.address != real.address) return true;
+  }
+  return false;
+}
+
+struct RangeOwner {
+  uint32_t end;
+  VipKey key;
+};
+
+bool RangeIsClaimed(const VipKey& key, const VipEntry& before, const VipEntry* after,
+                    const std::map<uint32_t, RangeOwner>& claims) {
+  const uint32_t end = before.real_base + before.real_capacity;
+  auto claim = claims.upper_bound(before.real_base);
+  if (claim != claims.begin()) --claim;
+  for (; claim != claims.end() && claim->first < end; ++claim) {
+    if (claim->second.end <= before.real_base) continue;
+    if (claim->second.key != key || !SameRange(before, *after)) return true;
+  }
+  return false;
+}
+
+// VIPs of `from` whose id, ring or entries `to` uses for something else.
+std::set<VipKey> InTheWay(const Plan& from, const Plan& to) {
+  std::map<uint32_t, VipKey> ids;
+  std::map<uint32_t, RangeOwner> claims;  // by base
+  for (const auto& [key, vip] : to.vips) {
+    ids.emplace(vip.entry.id, key);
+    claims.emplace(vip.entry.real_base, RangeOwner{vip.entry.real_base + vip.entry.real_capacity, key});
+  }
+  std::set<VipKey> in_the_way;
+  for (const auto& [key, before] : from.vips) {
+    const auto found = to.vips.find(key);
+    const PlannedVip* after = found == to.vips.end() ? nullptr : &found->second;
+    const auto id = ids.find(before.entry.id);
+    const bool id_is_claimed = id != ids.end() && id->second != key;
+    if (id_is_claimed || RangeIsClaimed(key, before.entry, after == nullptr ? nullptr : &after->entry, claims) ||
+        (after != nullptr && IsInTheWayOfItself(before, *after))) {
+      in_the_way.insert(key);
+    }
+  }
+  return in_the_way;
+}
+
+std::vector<Write> OrderWritesApart(const Plan& from, const Plan& to) {
+  Phases phases;
+  for (const auto& [key, after] : to.vips) {
+    const auto before = from.vips.find(key);
+    if (before == from.vips.end()) {
+      AddVip(key, after, phases);
+    } else {
+      CompareVip(key, before->second, after, phases);
+    }
+  }
+  for (const auto& [key, before] : from.vips) {
+    if (!to.vips.contains(key)) RemoveVip(key, before, phases);
+  }
+  CompareAddresses(from, to, phases);
+  return InOrder(std::move(phases));
+}
+
+struct Executor {
+  const Plan& to;
+  Dataplane& dataplane;
+
+  Status operator()(const write::ResetTraffic& w) { return dataplane.ResetTraffic(w.vip_ids, w.entries); }
+  Status operator()(const write::SetReals& w) { return dataplane.SetReals(w.reals); }
+  Status operator()(const write::SetRing& w) { return dataplane.SetRing(w.ring_index, *w.ring); }
+  Status operator()(const write::SetVip& w) { return dataplane.SetVip(w.key, w.entry); }
+  Status operator()(const write::SetAddress& w) { return dataplane.SetAddress(w.address, w.entry); }
+  Status operator()(const write::RemoveVip& w) { return dataplane.RemoveVip(w.key); }
+  Status operator()(const write::RemoveAddress& w) { return dataplane.RemoveAddress(w.address); }
+  Status operator()(const write::RemoveRing& w) { return dataplane.RemoveRing(w.ring_index); }
+  Status operator()(const write::ClearReals& w) { return dataplane.ClearReals(w.entries); }
+  Status operator()(const write::CarryTraffic& w) { return dataplane.CarryTraffic(w.from, w.to); }
+  Status operator()(const write::ForgetFlows&) { return dataplane.ForgetFlowsExcept(to); }
+};
+
+bool IsOfCounters(const Write& write) {
+  return std::holds_alternative<write::ResetTraffic>(write) || std::holds_alternative<write::CarryTraffic>(write);
+}
+
+}  // namespace
+
+std::vector<Write> OrderWrites(const Plan& from, const Plan& to) {
+  const std::set<VipKey> in_the_way = InTheWay(from, to);
+  if (in_the_way.empty()) return OrderWritesApart(from, to);
+  Plan between{.vips = from.vips, .resting = {}};
+  std::erase_if(between.vips, [&](const auto& vip) { return in_the_way.contains(vip.first); });
+  std::vector<Write> writes = OrderWritesApart(from, between);
+  Append(OrderWritesApart(between, to), writes);
+  return writes;
+}
+
+Status Execute(const std::vector<Write>& writes, const Plan& to, Dataplane& dataplane) {
+  for (const Write& write : writes) {
+    if (auto status = std::visit(Executor{to, dataplane}, write); !status) return status;
+  }
+  return {};
+}
+
+Status Revert(const Plan& attempted, const Plan& from, Dataplane& dataplane) {
+  constexpr size_t kShown = 5;
+  std::string problems;
+  size_t failed = 0;
+  for (const Write& write : OrderWrites(attempted, from)) {
+    if (IsOfCounters(write)) continue;  // what was counted stays counted, and is not counted twice
+    const Status status = std::visit(Executor{from, dataplane}, write);
+    if (status || ++failed > kShown) continue;
+    problems += (problems.empty() ? "" : "\n") + status.error().message;
+  }
+  if (failed == 0) return {};
+  if (failed > kShown) problems += fmt::format("\nand {} more", failed - kShown);
+  return Fail(ErrorKind::kSystem, problems);
+}
+
+}  // namespace shunt

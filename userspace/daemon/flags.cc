@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/daemon/flags.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gflags/gflags.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+
+#include "userspace/base/text.h"
+#include "userspace/dataplane/default_capacities.h"
+
+namespace GFLAGS_NAMESPACE {
+extern void (*gflags_exitfunc)(int);  // exported, but in no public header
+}
+
+DEFINE_string(
+    interfaces, "",
+    "interfaces whose packets are balanced: names, separated by commas, at least one, e.g. eth0,eth1; required");
+DEFINE_string(store, "/etc/shunt/shunt.yaml",
+              "path of the file that keeps VIPs and reals; made if it is missing; see shunt.yaml(5)");
+DEFINE_string(socket, "/run/shunt/shuntd.sock", "path of the Unix socket that shuntctl talks to");
+DEFINE_string(bpffs, "/sys/fs/bpf",
+              "path of a mounted bpffs; what forwards without shuntd is pinned in its folder shunt");
+DEFINE_string(
+    xdp_mode, "auto",
+    "where the program runs: native (in the driver), generic (in the kernel's stack, slower), or auto (native, "
+    "and generic where the driver has no XDP)");
+DEFINE_uint32(max_vips, shunt::DefaultCapacities().max_vips, "VIPs, counted by address, port and protocol; 1 to 1048576");
+DEFINE_uint32(max_reals, shunt::DefaultCapacities().max_reals,
+              "entries of the real table, of which a VIP with n reals takes the next power of two above n, at least 4; "
+              "4 to 16777216");
+DEFINE_uint32(max_flows, shunt::DefaultCapacities().max_flows,
+              "flows remembered for VIPs with tracking all, 40 to 130 bytes of kernel memory each; 1 to 134217728");
+DEFINE_bool(detach_on_exit, false,
+            "true: take the program off the interfaces at the end; false: it goes on forwarding without shuntd");
+
+namespace shunt {
+namespace {
+
+constexpr int kMisuse = 2;
+constexpr uint32_t kMaxVips = 1u << 20;
+constexpr uint32_t kMinReals = 4;
+constexpr uint32_t kMaxReals = 1u << 24;
+constexpr uint32_t kMaxFlows = 1u << 27;
+
+constexpr std::string_view kUsage =
+    "balances packets for VIPs over reals, in XDP.\n\n"
+    "  shuntd --interfaces=eth0\n\n"
+    "VIPs and reals are added with shuntctl.";
+
+using Problems = std::vector<std::string>;
+
+bool IsSet(const char* flag) { return gflags::GetCommandLineFlagInfoOrDie(flag).current_value == "true"; }
+
+// gflags' own --help also lists every flag of every library.
+void AnswerHelp(const char* program) {
+  if (IsSet("help") || IsSet("helpshort") || IsSet("helpfull")) {
+    gflags::ShowUsageWithFlagsRestrict(program, "daemon/flags");
+    std::exit(EXIT_SUCCESS);
+  }
+  gflags::HandleCommandLineHelpFlags();  // --version and the rest
+}
+
+std::vector<std::string> SplitInterfaces(std::string_view text, Problems& problems) {
+  std::vector<std::string> names;
+  if (text.empty()) {
+    problems.emplace_back("--interfaces: none given; expected e.g. --interfaces=eth0");
+    return names;
+  }
+  for (size_t start = 0; start <= text.size();) {
+    const size_t end = std::min(text.find(',', start), text.size());
+    std::string name(text.substr(start, end - start));
+    start = end + 1;
+    const bool readable = std::ranges::none_of(name, [](char c) { return c == '/' || c <= ' ' || c == '\x7f'; });
+    if (name.empty() || name.size() >= IF_NAMESIZE || !readable) {
+      problems.push_back(
+          fmt::format("--interfaces: {} is no interface name; expected 1 to {} characters, names separated "
+                      "by commas",
+                      Quote(name), IF_NAMESIZE - 1));
+    } else if (std::ranges::find(names, name) != names.end()) {
+      problems.push_back(fmt::format("--interfaces: {} stands there twice", Quote(name)));
+    } else {
+      names.push_back(std::move(name));
+    }
+  }
+  return names;
+}
+
+XdpMode ReadXdpMode(std::string_view text, Problems& problems) {
+  if (text == "native") return XdpMode::kNative;
+  if (text == "generic") return XdpMode::kGeneric;
+  if (text != "auto") {
+    problems.push_back(fmt::format("--xdp_mode: {} is unknown; expected auto, native or generic", Quote(text)));
+  }
+  return XdpMode::kAuto;
+}
+
+uint32_t InRange(const char* flag, uint32_t value, uint32_t min, uint32_t max, Problems& problems) {
+  if (value < min || value > max) {
+    problems.push_back(fmt::format("--{}: {} is out of range; expected {} to {}", flag, value, min, max));
+  }
+  return value;
+}
+
+std::string NonEmpty(const char* flag, const std::string& value, Problems& problems) {
+  if (value.empty()) problems.push_back(fmt::format("--{}: expected a path", flag));
+  return value;
+}
+
+}  // namespace
+
+Result<DaemonOptions> ParseFlags(int argc, char** argv) {
+  gflags::SetUsageMessage(std::string(kUsage));
+  gflags::SetVersionString(SHUNT_VERSION);
+  GFLAGS_NAMESPACE::gflags_exitfunc = [](int status) { std::exit(status == 0 ? 0 : kMisuse); };
+  gflags::ParseCommandLineNonHelpFlags(&argc, &argv, true);
+  AnswerHelp(argv[0]);
+
+  Problems problems;
+  for (int i = 1; i < argc; ++i) problems.push_back(fmt::format("{}: shuntd takes only flags", Quote(argv[i])));
+  DaemonOptions options;
+  KernelDataplaneOptions& dataplane = options.dataplane;
+  dataplane.interfaces = SplitInterfaces(FLAGS_interfaces, problems);
+  dataplane.bpffs = NonEmpty("bpffs", FLAGS_bpffs, problems);
+  dataplane.xdp_mode = ReadXdpMode(FLAGS_xdp_mode, problems);
+  dataplane.capacities.max_vips = InRange("max_vips", FLAGS_max_vips, 1, kMaxVips, problems);
+  dataplane.capacities.max_reals = InRange("max_reals", FLAGS_max_reals, kMinReals, kMaxReals, problems);
+  dataplane.capacities.max_flows = InRange("max_flows", FLAGS_max_flows, 1, kMaxFlows, problems);
+  options.store = NonEmpty("store", FLAGS_store, problems);
+  options.socket = NonEmpty("socket", FLAGS_socket, problems);
+  options.detach_on_exit = FLAGS_detach_on_exit;
+  if (problems.empty()) return options;
+  return Fail(ErrorKind::kInvalid, fmt::format("{}\nshuntd --help lists the flags", fmt::join(problems, "\n")));
+}
+
+}  // namespace shunt

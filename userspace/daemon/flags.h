@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flags of shuntd as one value: only what must be known before the store is read. Called by main, once.
+// Not here: what an operator can change while it runs (the store).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "userspace/base/result.h"
+#include "userspace/dataplane/kernel_dataplane.h"
+
+namespace shunt {
+
+struct DaemonOptions {
+  KernelDataplaneOptions dataplane;
+  std::string store;
+  std::string socket;
+  bool detach_on_exit = false;
+};
+
+// Help and version are printed and end the process (status 0); what cannot be read as a flag at all ends it with 2.
+// Values that make no sense are kInvalid, a line for each.
+Result<DaemonOptions> ParseFlags(int argc, char** argv);
+
+}  // namespace shunt

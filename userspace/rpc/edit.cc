@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/rpc/edit.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "userspace/base/text.h"
+#include "userspace/model/config_proto.h"
+
+namespace shunt {
+namespace {
+
+struct NamedVip {
+  VipKey key;
+  Vip vip;
+};
+
+// One VIP goes through the same conversion as a whole configuration, so that both refuse the same things.
+Result<NamedVip> ParseVip(const v1::Vip& vip) {
+  v1::Config config;
+  *config.add_vips() = vip;
+  DesiredState parsed;
+  std::string problems;
+  for (const Problem& problem : FromProto(config, parsed)) {
+    // The positions (vips[0].reals[0].weight) mean nothing to who asked for one VIP: the key is enough.
+    const std::string_view key = std::string_view(problem.path).substr(problem.path.rfind('.') + 1);
+    const bool names_itself = (key == "vip" || key == "address") && !problem.message.starts_with("missing");
+    problems += fmt::format("{}{}{}{}", problems.empty() ? "" : "\n", names_itself ? "" : key,
+                            names_itself ? "" : ": ", problem.message);
+  }
+  if (!problems.empty()) return Fail(ErrorKind::kInvalid, std::move(problems));
+  const auto& [key, value] = *parsed.vips.begin();
+  return NamedVip{key, value};
+}
+
+struct NamedReal {
+  VipKey vip;
+  IpAddress address;
+  Real real;
+};
+
+Result<NamedReal> ParseReal(const std::string& vip_text, const v1::Real& real) {
+  v1::Vip vip;
+  vip.set_vip(vip_text);
+  *vip.add_reals() = real;
+  const auto parsed = ParseVip(vip);
+  if (!parsed) return std::unexpected(parsed.error());
+  const auto& [address, value] = *parsed->vip.reals.begin();
+  return NamedReal{parsed->key, address, value};
+}
+
+Result<Vip*> FindVip(DesiredState& state, const VipKey& key) {
+  const auto found = state.vips.find(key);
+  if (found != state.vips.end()) return &found->second;
+  return Fail(ErrorKind::kNotFound, fmt::format("no VIP {0}; add it first: shuntctl vip add {0}", key.ToString()));
+}
+
+Result<Real*> FindReal(DesiredState& state, const VipKey& key, const IpAddress& address) {
+  const auto vip = FindVip(state, key);
+  if (!vip) return std::unexpected(vip.error());
+  const auto found = (*vip)->reals.find(address);
+  if (found != (*vip)->reals.end()) return &found->second;
+  return Fail(ErrorKind::kNotFound, fmt::format("VIP {0} has no real {1}; add it first: shuntctl real add {0} {1}",
+                                                key.ToString(), address.ToString()));
+}
+
+}  // namespace
+
+Status AddVip(DesiredState& state, const v1::Vip& vip) {
+  auto parsed = ParseVip(vip);
+  if (!parsed) return std::unexpected(parsed.error());
+  if (!state.vips.try_emplace(parsed->key, std::move(parsed->vip)).second) {
+    return Fail(ErrorKind::kExists,
+                fmt::format("VIP {0} exists; change it with: shuntctl vip set {0}", parsed->key.ToString()));
+  }
+  return {};
+}
+
+Status SetVip(DesiredState& state, const v1::Vip& vip) {
+  if (vip.reals_size() > 0) {
+    return Fail(ErrorKind::kInvalid, fmt::format("VIP {}: its reals are changed one by one, with AddReal and SetReal",
+                                                 Quote(vip.vip())));
+  }
+  const auto parsed = ParseVip(vip);
+  if (!parsed) return std::unexpected(parsed.error());
+  const auto found = FindVip(state, parsed->key);
+  if (!found) return std::unexpected(found.error());
+  if (vip.has_tracking()) (*found)->tracking = parsed->vip.tracking;
+  if (vip.has_ring_size()) (*found)->ring_size = parsed->vip.ring_size;
+  if (vip.has_outer_ttl()) (*found)->outer_ttl = parsed->vip.outer_ttl;
+  return {};
+}
+
+Status RemoveVip(DesiredState& state, const std::string& vip) {
+  const auto key = VipKey::Parse(vip);
+  if (!key) return std::unexpected(key.error());
+  if (state.vips.erase(*key) == 0) {
+    return Fail(ErrorKind::kNotFound,
+                fmt::format("no VIP {}; what there is: shuntctl vip list", key->ToString()));
+  }
+  return {};
+}
+
+Status AddReal(DesiredState& state, const v1::RealRequest& request) {
+  const auto parsed = ParseReal(request.vip(), request.real());
+  if (!parsed) return std::unexpected(parsed.error());
+  const auto vip = FindVip(state, parsed->vip);
+  if (!vip) return std::unexpected(vip.error());
+  if (!(*vip)->reals.try_emplace(parsed->address, parsed->real).second) {
+    return Fail(ErrorKind::kExists, fmt::format("VIP {0} has real {1} already; change it with: shuntctl real set {0} {1}",
+                                                parsed->vip.ToString(), parsed->address.ToString()));
+  }
+  return {};
+}
+
+Status SetReal(DesiredState& state, const v1::RealRequest& request) {
+  const auto parsed = ParseReal(request.vip(), request.real());
+  if (!parsed) return std::unexpected(parsed.error());
+  const auto real = FindReal(state, parsed->vip, parsed->address);
+  if (!real) return std::unexpected(real.error());
+  if (request.real().has_weight()) (*real)->weight = parsed->real.weight;
+  if (request.real().has_state()) (*real)->state = parsed->real.state;
+  return {};
+}
+
+Status RemoveReal(DesiredState& state, const v1::RemoveRealRequest& request) {
+  v1::Real named;
+  named.set_address(request.address());
+  const auto parsed = ParseReal(request.vip(), named);
+  if (!parsed) return std::unexpected(parsed.error());
+  const auto found = state.vips.find(parsed->vip);
+  if (found == state.vips.end() || found->second.reals.erase(parsed->address) == 0) {
+    return Fail(ErrorKind::kNotFound, fmt::format("VIP {} has no real {}; what there is: shuntctl real list",
+                                                  parsed->vip.ToString(), parsed->address.ToString()));
+  }
+  return {};
+}
+
+Result<DesiredState> DesiredStateOf(const v1::Config& config) {
+  DesiredState state;
+  std::string problems;
+  for (const Problem& problem : FromProto(config, state)) {
+    problems += (problems.empty() ? "" : "\n") + problem.ToString();
+  }
+  if (!problems.empty()) return Fail(ErrorKind::kInvalid, std::move(problems));
+  return state;
+}
+
+}  // namespace shunt

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/rpc/explain.h"
+
+#include <fmt/format.h>
+#include <net/if.h>
+
+#include "userspace/dataplane/packet_model.h"
+#include "userspace/dataplane/verdict.h"
+
+namespace shunt {
+namespace {
+
+constexpr uint32_t kNoVlanTags = 0;  // FirstFrame() makes none
+
+struct Flow {
+  Endpoint source;
+  VipKey destination;
+};
+
+Result<Flow> ParseFlow(const v1::ExplainRequest& request) {
+  const auto source = Endpoint::Parse(request.source());
+  const auto destination = VipKey::Parse(request.destination());
+  if (!source && !destination) {
+    return Fail(ErrorKind::kInvalid, source.error().message + "\n" + destination.error().message);
+  }
+  if (!source) return std::unexpected(source.error());
+  if (!destination) return std::unexpected(destination.error());
+  if (destination->port == 0) {
+    return Fail(ErrorKind::kInvalid, fmt::format("destination {}: a packet has one port; write it in place of *",
+                                                 destination->ToString()));
+  }
+  if (source->address.family() != destination->address.family()) {
+    return Fail(ErrorKind::kInvalid, fmt::format("source {} and destination {}: one is IPv4, the other IPv6",
+                                                 source->ToString(), destination->ToString()));
+  }
+  return Flow{*source, *destination};
+}
+
+// Only the VIPs of one address: a packet meets no others, and rings are large.
+DataplaneTables TablesFor(const Plan& plan, const IpAddress& address) {
+  Plan part;
+  for (const auto& [key, vip] : plan.vips) {
+    if (key.address == address) part.vips.emplace(key, vip);
+  }
+  return TablesOf(part);
+}
+
+// The remembered flow, if there is one; the data plane lists flows, it does not look one up.
+Status AddRememberedFlow(Dataplane& dataplane, const Walk& walk, DataplaneTables& tables) {
+  const auto flows = dataplane.ReadFlows(dataplane.capacities().max_flows);
+  if (!flows) return std::unexpected(flows.error());
+  for (const RememberedFlow& flow : *flows) {
+    if (flow.vip_id != walk.vip_id || flow.source != walk.source || flow.destination_port != walk.destination_port) {
+      continue;
+    }
+    tables.flows[{flow.vip_id, flow.source, flow.destination_port}] = flow.real_index;
+  }
+  return {};
+}
+
+// The interface a packet of this walk leaves by; 0 = it does not leave.
+uint32_t EgressOf(const DataplaneTables& tables, const Walk& walk) {
+  const auto real = tables.reals.find(walk.real_entry);
+  if (walk.real_index == 0 || real == tables.reals.end() || !real->second.outer) return 0;
+  return real->second.outer->next_hop.interface_index;
+}
+
+}  // namespace
+
+Result<v1::Explanation> Explain(const Snapshot& snapshot, Dataplane& dataplane, const v1::ExplainRequest& request) {
+  const auto flow = ParseFlow(request);
+  if (!flow) return std::unexpected(flow.error());
+  const auto& [source, destination] = *flow;
+  DataplaneTables tables = TablesFor(snapshot.plan, destination.address);
+  const auto frame = FirstFrame(source, Endpoint{destination.address, destination.port}, destination.protocol);
+
+  Walk walk = WalkFrame(tables, frame, 0, kNoVlanTags);
+  if (walk.vip && tables.vips.at(*walk.vip).tracking == Tracking::kAll) {
+    if (const auto status = AddRememberedFlow(dataplane, walk, tables); !status) {
+      return std::unexpected(status.error());
+    }
+    walk = WalkFrame(tables, frame, 0, kNoVlanTags);
+  }
+  // Where the packet comes in by is not part of the question: taken to be where it leaves by.
+  const uint32_t egress = EgressOf(tables, walk);
+  const std::string redirect_verdict(VerdictOf(walk.verdict).name);
+  walk = WalkFrame(tables, frame, egress, kNoVlanTags);
+
+  v1::Explanation out;
+  for (const WalkStep& step : walk.steps) {
+    v1::Step& row = *out.add_steps();
+    row.set_stage(step.stage);
+    row.set_sentence(step.sentence);
+  }
+  const VerdictInfo& verdict = VerdictOf(walk.verdict);
+  if (verdict.name != redirect_verdict) {
+    char name[IF_NAMESIZE] = "";
+    const char* known = if_indextoname(egress, name);
+    v1::Step& row = *out.add_steps();
+    row.set_stage("finish");
+    row.set_sentence(fmt::format("{} if it came in by {}, else {}", verdict.name,
+                                 known ? known : fmt::format("interface {}", egress), redirect_verdict));
+  }
+  out.set_verdict(std::string(verdict.name));
+  out.set_action(std::string(verdict.action));
+  out.set_sentence(std::string(verdict.sentence));
+  if (walk.vip) out.set_vip(walk.vip->ToString());
+  if (walk.real_index != 0) {
+    const auto real = tables.reals.find(walk.real_entry);
+    if (real != tables.reals.end()) out.set_real(real->second.address.ToString());
+  }
+  return out;
+}
+
+}  // namespace shunt

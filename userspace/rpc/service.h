@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The handlers of the API: convert, call, convert. They run on gRPC's threads; changes wait for the controller's.
+// Not here: the socket (server.h), what an edit does (edit.h).
+#pragma once
+
+#include "userspace/control/controller.h"
+#include "userspace/rpc/shunt.grpc.pb.h"
+
+namespace shunt {
+
+class ShuntService final : public v1::Shunt::Service {
+ public:
+  // Both outlive the service.
+  ShuntService(Controller& controller, Dataplane& dataplane) : controller_(controller), dataplane_(dataplane) {}
+
+  grpc::Status Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ChangeReply* reply) override;
+  grpc::Status AddVip(grpc::ServerContext*, const v1::VipRequest* request, v1::ChangeReply* reply) override;
+  grpc::Status SetVip(grpc::ServerContext*, const v1::VipRequest* request, v1::ChangeReply* reply) override;
+  grpc::Status RemoveVip(grpc::ServerContext*, const v1::RemoveVipRequest* request, v1::ChangeReply* reply) override;
+  grpc::Status AddReal(grpc::ServerContext*, const v1::RealRequest* request, v1::ChangeReply* reply) override;
+  grpc::Status SetReal(grpc::ServerContext*, const v1::RealRequest* request, v1::ChangeReply* reply) override;
+  grpc::Status RemoveReal(grpc::ServerContext*, const v1::RemoveRealRequest* request, v1::ChangeReply* reply) override;
+  grpc::Status GetConfig(grpc::ServerContext*, const v1::GetConfigRequest* request, v1::Config* reply) override;
+  grpc::Status GetState(grpc::ServerContext*, const v1::GetStateRequest* request, v1::State* reply) override;
+  grpc::Status GetVerdicts(grpc::ServerContext*, const v1::GetVerdictsRequest* request, v1::Verdicts* reply) override;
+  grpc::Status ListFlows(grpc::ServerContext*, const v1::ListFlowsRequest* request, v1::Flows* reply) override;
+  grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest* request, v1::Explanation* reply) override;
+
+ private:
+  Controller& controller_;
+  Dataplane& dataplane_;
+};
+
+}  // namespace shunt
