@@ -21,11 +21,12 @@ struct {
 	__type(value, struct shunt_vip);
 } vips SEC(".maps");
 
-/* What every inner map of `rings` looks like; each has as many entries as its ring has slots. Sizes in place of
- * types: clang emits no full type information for a struct that only an inner map names. */
+/* What every inner map of `rings` looks like; each has as many entries as its ring has slots, and is filled through
+ * mmap before it is swapped in. Sizes in place of types: clang emits no full type information for a struct that only
+ * an inner map names. */
 struct shunt_ring {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct shunt_ring_slot));

@@ -13,10 +13,10 @@ namespace shunt::maglev {
 struct Contender {
   uint64_t id_hash;
   uint32_t weight;  // only ratios matter; at least 1
-  uint32_t share;   // the shares of all contenders add up to ring_size
+  uint32_t share;   // slots it takes; the shares of all contenders add up to ring_size or less
 };
 
-// owners[slot] = position of the owner in `contenders`.
+// owners[slot] = position of the owner in `contenders`, kNoReal for the slots that are left over.
 // Every real walks the ring (walk.h) and takes each slot it visits that no real visited earlier, until it owns its
 // share; of two visits at the same moment the lower position's counts as earlier. So no real and slot exist that would
 // both rather have each other: the real would have visited the slot sooner than the last one it owns, and sooner than

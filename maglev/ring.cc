@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // BuildRing: checks its input, puts the reals into an order that does not depend on the caller's, and hands over to
-// shares.h (how many slots each real owns) and matching.h (which). Pure functions, any thread.
+// shares.h (how many slots each real owns), matching.h (which) and remainder.h (who gets what rounding leaves over). Pure functions, any thread.
 #include "maglev/ring.h"
 
 #include <algorithm>
 #include <bit>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "maglev/id_text.h"
 #include "maglev/matching.h"
+#include "maglev/remainder.h"
 #include "maglev/shares.h"
 #include "maglev/walk.h"
 
@@ -127,11 +129,17 @@ std::expected<std::vector<uint16_t>, std::string> BuildRing(std::span<const Real
   }
   for (uint32_t& weight : weights) weight /= divisor;
 
-  const std::vector<uint32_t> shares = ExactShares(weights, ring_size);
+  const std::vector<Share> shares = ExactShares(weights, ring_size);
   std::vector<Contender> contenders;
   contenders.reserve(ranked.size());
-  for (uint32_t i = 0; i < ranked.size(); ++i) contenders.push_back({ranked[i].id_hash, weights[i], shares[i]});
+  std::vector<bool> may_grow;
+  may_grow.reserve(ranked.size());
+  for (uint32_t i = 0; i < ranked.size(); ++i) {
+    contenders.push_back({ranked[i].id_hash, weights[i], shares[i].slots});
+    may_grow.push_back(shares[i].may_grow);
+  }
   std::vector<uint16_t> ring = MatchSlots(contenders, ring_size);
+  PlaceRemainder(ring, std::move(may_grow));
   for (uint16_t& owner : ring) owner = static_cast<uint16_t>(ranked[owner].input);
   return ring;
 }

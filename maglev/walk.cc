@@ -9,13 +9,8 @@
 namespace shunt::maglev {
 namespace {
 
+constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
 constexpr uint32_t kTimeUnit = uint32_t{1} << 28;
-
-uint64_t Mix(uint64_t x) {  // the finalizer of splitmix64
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
 
 uint64_t BigEndian64(const uint8_t* bytes) {
   uint64_t value = 0;
@@ -23,22 +18,22 @@ uint64_t BigEndian64(const uint8_t* bytes) {
   return value;
 }
 
-// A number below `limit`, from the high half of `hash`.
-uint32_t Reduce(uint64_t hash, uint32_t limit) {
-  return static_cast<uint32_t>(((hash >> 32) * limit) >> 32);
-}
-
 }  // namespace
 
+uint64_t Mix(uint64_t x) {  // the finalizer of splitmix64
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
 uint64_t HashId(const std::array<uint8_t, 16>& id) {
-  constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
   uint64_t hash = Mix(BigEndian64(id.data()) + kGolden);
   return Mix(hash + BigEndian64(id.data() + 8) + kGolden);
 }
 
 Walk MakeWalk(uint64_t id_hash, uint32_t weight, uint32_t ring_size) {
-  const uint64_t second = Mix(id_hash + 0x9e3779b97f4a7c15);
-  const uint64_t third = Mix(second + 0x9e3779b97f4a7c15);
+  const uint64_t second = Mix(id_hash + kGolden);
+  const uint64_t third = Mix(second + kGolden);
   Walk walk{};
   walk.first_slot = Reduce(id_hash, ring_size);
   walk.stride = 1 + Reduce(second, ring_size - 1);
@@ -48,17 +43,11 @@ Walk MakeWalk(uint64_t id_hash, uint32_t weight, uint32_t ring_size) {
   return walk;
 }
 
-void VisitTimes::Append() {
-  const auto visits = static_cast<uint32_t>(times_.size());
-  times_.push_back(visits == ring_size_ ? kNever : times_.back() + kTimeUnit / (ring_size_ - visits + 1));
-}
-
 void VisitTimes::ExtendTo(uint32_t time) {
-  while (times_.back() < time) Append();
-}
-
-void VisitTimes::ExtendToVisit(uint32_t visit) {
-  while (times_.size() <= visit) Append();
+  while (times_.back() < time) {
+    const auto visits = static_cast<uint32_t>(times_.size());
+    times_.push_back(visits == ring_size_ ? kNever : times_.back() + kTimeUnit / (ring_size_ - visits + 1));
+  }
 }
 
 uint32_t VisitTimeAt(const Walk& walk, uint64_t moment) {

@@ -11,6 +11,14 @@
 
 namespace shunt::maglev {
 
+// A bijection that spreads every bit of its argument over all bits of the result.
+uint64_t Mix(uint64_t x);
+
+// A number below `limit`, from the high half of `hash`; no division.
+inline uint32_t Reduce(uint64_t hash, uint32_t limit) {
+  return static_cast<uint32_t>(((hash >> 32) * limit) >> 32);
+}
+
 // Hash of a real's id, the same on every machine.
 uint64_t HashId(const std::array<uint8_t, 16>& id);
 
@@ -36,13 +44,9 @@ class VisitTimes {
 
   // Makes operator[] valid for every visit up to the first whose time is at least `time`.
   void ExtendTo(uint32_t time);
-  // Makes operator[] valid for every visit up to `visit`, which is less than the ring size.
-  void ExtendToVisit(uint32_t visit);
   uint32_t operator[](uint32_t visit) const { return times_[visit]; }
 
  private:
-  void Append();
-
   uint32_t ring_size_;
   std::vector<uint32_t> times_;
 };
@@ -51,16 +55,6 @@ class VisitTimes {
 inline uint64_t MomentOf(const Walk& walk, uint32_t visit_time) {
   return ((uint64_t{visit_time} * walk.slowness) >> 16) + walk.head_start;
 }
-
-// What is compared when reals compete for a slot; the smaller bid wins. Of two visits at the same moment the one with
-// the lower position wins. Positions are 16 bits wide and never 0xffff, so kNoBid loses to every bid.
-inline constexpr uint64_t kNoBid = UINT64_MAX;
-
-inline uint64_t Bid(const Walk& walk, uint32_t visit_time, uint16_t position) {
-  return MomentOf(walk, visit_time) << 16 | position;
-}
-
-inline uint16_t PositionOf(uint64_t bid) { return static_cast<uint16_t>(bid & 0xffff); }
 
 // The smallest visit time whose moment is `moment` or later, kNever if there is none.
 uint32_t VisitTimeAt(const Walk& walk, uint64_t moment);

@@ -56,6 +56,8 @@ static __always_inline __u32 flow_ring_real(const struct packet *packet)
 	const struct shunt_ring_slot *slot;
 	void *ring;
 
+	if (!packet->vip->ring_slots)
+		return 0;
 	ring = bpf_map_lookup_elem(&rings, &ring_index);
 	if (!ring)
 		return 0;

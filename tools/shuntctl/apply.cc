@@ -55,13 +55,14 @@ Status Apply(const Session& session, const ApplyWords& words) {
 
 void AddApply(CLI::App& app, Session& session) {
   const auto words = std::make_shared<ApplyWords>();
-  CLI::App& verb = *AddVerb(app, session,
-                            {"apply", "Make the whole state be as a file says; prints the differences",
-                             "shuntctl apply -f lb.yaml --dry-run",
-                             R"({"changes": ["+ vip …", "~ real …"], "warnings": ["…"], "dry_run": true})"},
-                            [&session, words] { return Apply(session, *words); });
+  CLI::App& verb = *AddVerb(
+      app, session,
+      {"apply", "Make the whole state be as a file says; prints the differences", "shuntctl apply -f lb.yaml --dry-run",
+       R"({"changes": ["+ vip …", "~ real …"], "warnings": ["…"], "dry_run": true})"},
+      [&session, words] { return Apply(session, *words); });
   verb.add_option("-f,--file", words->file, "the configuration, as dump prints it; - is stdin")
-      ->required()->type_name("FILE");
+      ->required()
+      ->type_name("FILE");
   verb.add_flag("--dry-run", words->dry_run, "print the differences, change nothing");
 }
 

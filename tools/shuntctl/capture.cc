@@ -12,7 +12,7 @@
 namespace shunt::ctl {
 namespace {
 
-constexpr int kLongestFrame = 262144;  // libpcap's own limit
+constexpr int kLongestFrame = 262144;                                       // libpcap's own limit
 constexpr std::array<uint8_t, 4> kMicroseconds = {0xa1, 0xb2, 0xc3, 0xd4};  // a classic pcap, in either byte order
 
 // What is written has the precision of what is read, so that plain pcap files stay plain. All but the classic
@@ -29,13 +29,11 @@ Result<bool> HasNanoseconds(const std::string& path) {
   return got < magic.size() || (magic != kMicroseconds && swapped != kMicroseconds);
 }
 
-unsigned Precision(bool nanoseconds) {
-  return nanoseconds ? PCAP_TSTAMP_PRECISION_NANO : PCAP_TSTAMP_PRECISION_MICRO;
-}
+unsigned Precision(bool nanoseconds) { return nanoseconds ? PCAP_TSTAMP_PRECISION_NANO : PCAP_TSTAMP_PRECISION_MICRO; }
 
 bool IsSameFile(const std::string& one, const std::string& other) {
-  struct stat first{};
-  struct stat second{};
+  struct stat first {};
+  struct stat second {};
   return stat(one.c_str(), &first) == 0 && stat(other.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
          first.st_ino == second.st_ino && S_ISREG(first.st_mode);
 }
@@ -76,7 +74,8 @@ Result<std::optional<CapturedFrame>> CaptureReader::Next() {
 Result<CaptureWriter> CaptureWriter::Open(const std::string& path, const std::string& reading, bool nanoseconds) {
   if (IsSameFile(path, reading)) {
     return Fail(ErrorKind::kInvalid, fmt::format("writing capture {}: it is the one that is read; give --out another "
-                                                 "name", path));
+                                                 "name",
+                                                 path));
   }
   pcap_t* handle = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, kLongestFrame, Precision(nanoseconds));
   if (handle == nullptr) return Fail(ErrorKind::kSystem, fmt::format("writing capture {}: out of memory", path));

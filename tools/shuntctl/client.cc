@@ -24,8 +24,8 @@ constexpr seconds kReadDeadline{60};
 constexpr seconds kChangeDeadline{600};  // a large configuration is many map writes
 
 std::unexpected<Error> CannotReach(const std::string& socket_path, std::string_view why) {
-  return Fail(ErrorKind::kSystem, fmt::format("cannot reach shuntd at {}: {}; is it running? (systemctl status shuntd)",
-                                              socket_path, why));
+  return Fail(ErrorKind::kSystem,
+              fmt::format("cannot reach shuntd at {}: {}; is it running? (systemctl status shuntd)", socket_path, why));
 }
 
 // gRPC tells "no such file" and "not allowed" apart only deep inside its own words, so the socket is tried first.
@@ -64,7 +64,17 @@ struct Client::Impl {
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE) return CannotReach(socket_path, status.error_message());
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
       return Fail(ErrorKind::kSystem, fmt::format("shuntd at {} did not answer within {} seconds; its log may say why "
-                                                  "(journalctl -u shuntd)", socket_path, deadline.count()));
+                                                  "(journalctl -u shuntd)",
+                                                  socket_path, deadline.count()));
+    }
+    if (status.error_code() == grpc::StatusCode::CANCELLED) {
+      return Fail(ErrorKind::kSystem, fmt::format("shuntd at {} stopped before it answered", socket_path));
+    }
+    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+      return Fail(ErrorKind::kSystem,
+                  fmt::format("shuntd at {} does not know this call; are shuntctl and shuntd of the "
+                              "same version?",
+                              socket_path));
     }
     return std::unexpected(FromGrpc(status));
   }

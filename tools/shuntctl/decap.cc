@@ -15,8 +15,7 @@
 namespace shunt::ctl {
 namespace {
 
-constexpr const char* kStatusJson =
-    R"({"interface", "mode": "native", "vips": [{"address", "packets", "bytes"}]})";
+constexpr const char* kStatusJson = R"({"interface", "mode": "native", "vips": [{"address", "packets", "bytes"}]})";
 
 struct DecapWords {
   std::string interface;
@@ -64,7 +63,8 @@ Status Show(const Session& session, const DecapWords& given) {
 
 void AddInterface(CLI::App& verb, const std::shared_ptr<DecapWords>& words) {
   verb.add_option("--interface", words->interface, "where the encapsulated packets come in")
-      ->required()->type_name("IF");
+      ->required()
+      ->type_name("IF");
 }
 
 }  // namespace
@@ -80,14 +80,16 @@ void AddDecapVerbs(CLI::App& app, Session& session) {
   attach.add_option("--vip", words->vips, "the VIPs' addresses")->required()->delimiter(',')->type_name("ADDR[,ADDR]");
   attach.add_option("--mode", words->mode, "where XDP runs; auto: native, or generic where the driver has none")
       ->type_name("auto|native|generic");
-  AddInterface(*AddVerb(group, session,
-                        {"detach", "Leave the packets as they are again", "shuntctl decap detach --interface=eth0",
-                         nullptr},
-                        [words] { return Decap().Detach(words->interface); }), words);
-  AddInterface(*AddVerb(group, session,
-                        {"show", "Show the VIPs and what was counted", "shuntctl decap show --interface=eth0",
-                         kStatusJson},
-                        [&session, words] { return Show(session, *words); }), words);
+  AddInterface(
+      *AddVerb(group, session,
+               {"detach", "Leave the packets as they are again", "shuntctl decap detach --interface=eth0", nullptr},
+               [words] { return Decap().Detach(words->interface); }),
+      words);
+  AddInterface(
+      *AddVerb(group, session,
+               {"show", "Show the VIPs and what was counted", "shuntctl decap show --interface=eth0", kStatusJson},
+               [&session, words] { return Show(session, *words); }),
+      words);
 }
 
 }  // namespace shunt::ctl

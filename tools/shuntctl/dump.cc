@@ -25,7 +25,8 @@ Status Dump(const Session& session) {
   DesiredState state;
   if (const auto problems = FromProto(*config, state); !problems.empty()) {
     return Fail(ErrorKind::kSystem, fmt::format("dump: shuntd sent what this shuntctl cannot read ({}); are they of "
-                                                "the same version?", problems.front().ToString()));
+                                                "the same version?",
+                                                problems.front().ToString()));
   }
   Print(ToYaml(state));
   return {};
@@ -35,8 +36,8 @@ Status Dump(const Session& session) {
 
 void AddDump(CLI::App& app, Session& session) {
   AddVerb(app, session,
-          {"dump", "Print the store as YAML, with its secret hash_key; apply -f reads it",
-           "shuntctl dump > lb.yaml", R"(the same keys: {"hash_key", "defaults", "outer_source", "vips": […]})"},
+          {"dump", "Print the store as YAML, with its secret hash_key; apply -f reads it", "shuntctl dump > lb.yaml",
+           R"(the same keys: {"hash_key", "defaults", "outer_source", "vips": […]})"},
           [&session] { return Dump(session); });
 }
 

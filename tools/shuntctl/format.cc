@@ -44,9 +44,7 @@ std::string FormatChanges(const v1::ChangeReply& reply, bool colour) {
   if (reply.changes().empty()) return "no changes\n";
   std::string out;
   for (const std::string& change : reply.changes()) {
-    const Style style = change.starts_with('+')   ? Style::kGood
-                        : change.starts_with('-') ? Style::kBad
-                                                  : Style::kPlain;
+    const Style style = change.starts_with('+') ? Style::kGood : change.starts_with('-') ? Style::kBad : Style::kPlain;
     out += Styled(change, style, colour) + '\n';
   }
   return out;
@@ -64,8 +62,15 @@ std::string FormatOverview(const v1::State& state, bool colour) {
       out += Styled(fmt::format("  no reals; add one: shuntctl real add {} ADDRESS\n", vip.vip()), Style::kDim, colour);
       continue;
     }
-    Table table({{"REAL"}, {"WEIGHT", kRight}, {"STATE"}, {"SHARE", kRight}, {"PACKETS", kRight}, {"BYTES", kRight},
-                 {"NEW FLOWS", kRight}, {"NEXT HOP"}}, 2);
+    Table table({{"REAL"},
+                 {"WEIGHT", kRight},
+                 {"STATE"},
+                 {"SHARE", kRight},
+                 {"PACKETS", kRight},
+                 {"BYTES", kRight},
+                 {"NEW FLOWS", kRight},
+                 {"NEXT HOP"}},
+                2);
     for (const v1::RealStatus& real : vip.reals()) {
       Row row{real.address(), std::to_string(real.weight()), StateCell(real.state()),
               Percent(real.slots(), vip.ring_size())};
@@ -79,8 +84,14 @@ std::string FormatOverview(const v1::State& state, bool colour) {
 }
 
 std::string FormatVipList(const v1::State& state, bool colour) {
-  Table table({{"VIP"}, {"TRACKING"}, {"RING SIZE", kRight}, {"OUTER TTL", kRight}, {"REALS", kRight},
-               {"PACKETS", kRight}, {"BYTES", kRight}, {"NEW FLOWS", kRight}});
+  Table table({{"VIP"},
+               {"TRACKING"},
+               {"RING SIZE", kRight},
+               {"OUTER TTL", kRight},
+               {"REALS", kRight},
+               {"PACKETS", kRight},
+               {"BYTES", kRight},
+               {"NEW FLOWS", kRight}});
   for (const v1::VipState& vip : state.vips()) {
     Row row{vip.vip(), std::string(Name(vip.tracking())), std::to_string(vip.ring_size()),
             std::to_string(vip.outer_ttl()), std::to_string(vip.reals_size())};
@@ -117,13 +128,19 @@ std::string FormatStats(const v1::State& state, bool colour) {
 }
 
 std::string FormatRates(const v1::State& before, const v1::State& state, double seconds, bool colour) {
-  Table table({{"VIP"}, {"REAL"}, {"PACKETS", kRight}, {"BYTES", kRight}, {"NEW FLOWS", kRight},
-               {"PACKETS/S", kRight}, {"BYTES/S", kRight}, {"NEW FLOWS/S", kRight}});
+  Table table({{"VIP"},
+               {"REAL"},
+               {"PACKETS", kRight},
+               {"BYTES", kRight},
+               {"NEW FLOWS", kRight},
+               {"PACKETS/S", kRight},
+               {"BYTES/S", kRight},
+               {"NEW FLOWS/S", kRight}});
   const auto add = [&](Row row, const v1::Traffic& then, const v1::Traffic& now) {
     AddTraffic(now, row);
-    for (const double rate : {PerSecond(then.packets(), now.packets(), seconds),
-                              PerSecond(then.bytes(), now.bytes(), seconds),
-                              PerSecond(then.new_flows(), now.new_flows(), seconds)}) {
+    for (const double rate :
+         {PerSecond(then.packets(), now.packets(), seconds), PerSecond(then.bytes(), now.bytes(), seconds),
+          PerSecond(then.new_flows(), now.new_flows(), seconds)}) {
       const auto whole = static_cast<uint64_t>(std::llround(rate));
       row.emplace_back(Grouped(whole), whole == 0 ? Style::kDim : Style::kPlain);
     }
@@ -147,8 +164,11 @@ std::string FormatVerdicts(const v1::Verdicts& verdicts, bool all, bool colour) 
     bytes += verdict.bytes();
     if (verdict.packets() == 0 && !all) continue;
     const Style style = verdict.packets() == 0 ? Style::kDim : Style::kPlain;
-    table.Add({{verdict.name(), style}, {verdict.action(), style}, {Grouped(verdict.packets()), style},
-               {Grouped(verdict.bytes()), style}, {verdict.sentence(), style}});
+    table.Add({{verdict.name(), style},
+               {verdict.action(), style},
+               {Grouped(verdict.packets()), style},
+               {Grouped(verdict.bytes()), style},
+               {verdict.sentence(), style}});
   }
   table.Add({{"total", Style::kBold}, "", {Grouped(packets), Style::kBold}, {Grouped(bytes), Style::kBold}, ""});
   return table.Render(colour);
@@ -166,8 +186,8 @@ std::string FormatExplanation(const v1::Explanation& explanation, bool colour) {
   const bool dropped = explanation.action() == "XDP_DROP";
   std::string out = steps.Render(colour);
   out += fmt::format("\nverdict  {} ({}): {}\n",
-                     Styled(explanation.verdict(), dropped ? Style::kBad : Style::kGood, colour),
-                     explanation.action(), explanation.sentence());
+                     Styled(explanation.verdict(), dropped ? Style::kBad : Style::kGood, colour), explanation.action(),
+                     explanation.sentence());
   if (!explanation.vip().empty()) out += fmt::format("VIP      {}\n", explanation.vip());
   if (!explanation.real().empty()) out += fmt::format("real     {}\n", explanation.real());
   return out;

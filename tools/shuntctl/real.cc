@@ -97,22 +97,27 @@ void AddRealVerbs(CLI::App& app, Session& session) {
   AddSettings(*AddVerb(group, session,
                        {"add", "Add a real to a VIP", "shuntctl real add 203.0.113.10:443/tcp 10.0.0.11 --weight=10",
                         kChangeJson},
-                       [&session, words] { return AddOne(session, *words); }), words);
+                       [&session, words] { return AddOne(session, *words); }),
+              words);
   AddSettings(*AddVerb(group, session,
                        {"set", "Change a real; what is not given stays",
                         "shuntctl real set 203.0.113.10:443/tcp 10.0.0.11 --weight=20", kChangeJson},
-                       [&session, words] { return Set(session, *words); }), words);
+                       [&session, words] { return Set(session, *words); }),
+              words);
   AddNames(*AddVerb(group, session,
                     {"rm", "Remove a real from a VIP", "shuntctl real rm 203.0.113.10:443/tcp 10.0.0.11", kChangeJson},
-                    [&session, words] { return Remove(session, *words); }), words);
+                    [&session, words] { return Remove(session, *words); }),
+           words);
   AddNames(*AddVerb(group, session,
                     {"drain", "Give a real no new flows; it keeps the old ones",
                      "shuntctl real drain 203.0.113.10:443/tcp 10.0.0.11", kChangeJson},
-                    [&session, words] { return SetState(session, *words, "drain"); }), words);
+                    [&session, words] { return SetState(session, *words, "drain"); }),
+           words);
   AddNames(*AddVerb(group, session,
                     {"undrain", "Give a drained real new flows again",
                      "shuntctl real undrain 203.0.113.10:443/tcp 10.0.0.11", kChangeJson},
-                    [&session, words] { return SetState(session, *words, "active"); }), words);
+                    [&session, words] { return SetState(session, *words, "active"); }),
+           words);
   AddVerb(group, session, {"list", "List the reals of one VIP or of all", "shuntctl real list", kListJson},
           [&session, words] { return List(session, *words); })
       ->add_option("VIP", words->vip, "only this VIP's reals");

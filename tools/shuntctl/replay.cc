@@ -73,11 +73,11 @@ Status RunReplay(const ReplayWords& given) {
 
 void AddReplay(CLI::App& app, Session& session) {
   const auto words = std::make_shared<ReplayWords>();
-  CLI::App& verb = *AddVerb(
-      app, session,
-      {"replay", "Run a capture through the program, offline: no daemon, no interface; needs root (bpf)",
-       "shuntctl replay --config=lb.yaml --in=a.pcap --out=b.pcap", nullptr},
-      [words] { return RunReplay(*words); });
+  CLI::App& verb =
+      *AddVerb(app, session,
+               {"replay", "Run a capture through the program, offline: no daemon, no interface; needs root (bpf)",
+                "shuntctl replay --config=lb.yaml --in=a.pcap --out=b.pcap", nullptr},
+               [words] { return RunReplay(*words); });
   verb.add_option("--config", words->config, "the configuration, as for apply")->required()->type_name("FILE");
   verb.add_option("--in", words->in, "pcap or pcapng of Ethernet frames")->required()->type_name("FILE");
   verb.add_option("--out", words->out, "pcap of the frames that leave")->required()->type_name("FILE");

@@ -2,6 +2,7 @@
 #include "tools/shuntctl/replay_run.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "tools/shuntctl/json.h"
 #include "userspace/control/planner.h"
@@ -16,6 +17,9 @@ constexpr uint32_t kInterface = 1;  // the loopback: what the kernel's test run 
 constexpr uint32_t kMaxVlanTags = 2;
 constexpr uint32_t kMaxFlows = 65536;
 constexpr size_t kEthernetBytes = 14;
+// Of the one page a driver has for a frame, 256 bytes lie in front of it and 320 behind (struct skb_shared_info).
+// The kernel's test run takes more, but shows the program only what is in the page.
+constexpr long kAroundFrameBytes = 256 + 320;
 
 // Sources where the configuration has no outer_source: addresses for documentation (RFC 5737, RFC 3849).
 constexpr std::array<uint8_t, 4> kIpv4Source = {192, 0, 2, 1};
@@ -47,8 +51,7 @@ Result<Replay> Replay::Prepare(const DesiredState& desired, const ReplayOptions&
                          .mtu_bytes = options.mtu_bytes});
   const auto next_hops = source.Resolve(reals);
   if (!next_hops) return std::unexpected(next_hops.error());
-  const auto plan =
-      MakePlan({desired, *next_hops, dataplane->capacities(), std::chrono::steady_clock::now()}, Plan{});
+  const auto plan = MakePlan({desired, *next_hops, dataplane->capacities(), std::chrono::steady_clock::now()}, Plan{});
   if (!plan) return std::unexpected(plan.error());
   if (const auto status = Execute(OrderWrites(Plan{}, *plan), *plan, *dataplane); !status) {
     return std::unexpected(status.error());
@@ -59,8 +62,13 @@ Result<Replay> Replay::Prepare(const DesiredState& desired, const ReplayOptions&
 ReplayedFrame Replay::Run(std::span<const uint8_t> frame) {
   const uint64_t number = ++frame_number_;
   if (frame.size() < kEthernetBytes) {
-    return Failed(number, fmt::format("{} bytes are no Ethernet frame; it has at least {}", frame.size(),
-                                      kEthernetBytes));
+    return Failed(number,
+                  fmt::format("{} bytes are no Ethernet frame; it has at least {}", frame.size(), kEthernetBytes));
+  }
+  const auto longest = static_cast<size_t>(sysconf(_SC_PAGESIZE) - kAroundFrameBytes);
+  if (frame.size() > longest) {
+    return Failed(number, fmt::format("{} bytes do not fit the one page that XDP has for a frame; it holds {}",
+                                      frame.size(), longest));
   }
   const auto result = dataplane_->RunFrame(frame, kInterface);
   if (!result) return Failed(number, result.error().message);
@@ -73,7 +81,8 @@ ReplayedFrame Replay::Run(std::span<const uint8_t> frame) {
   const bool leaves = verdict.action == "XDP_TX" || verdict.action == "XDP_REDIRECT";
   if (leaves && walk.frame != result->frame) {
     return Failed(number, fmt::format("{}, but the program and the model make different frames: a defect of Shunt, "
-                                      "please report it", verdict.name));
+                                      "please report it",
+                                      verdict.name));
   }
   if (walk.remember) tables_.flows[{walk.vip_id, walk.source, walk.destination_port}] = walk.real_index;
 

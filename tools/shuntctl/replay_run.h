@@ -23,9 +23,9 @@ struct ReplayOptions {
 };
 
 struct ReplayedFrame {
-  std::string line;                           // JSON, with its newline
+  std::string line;                            // JSON, with its newline
   std::optional<std::vector<uint8_t>> leaves;  // as it goes out, if it does
-  bool failed = false;                        // the line tells an error
+  bool failed = false;                         // the line tells an error
 };
 
 // What a data plane for this configuration alone must hold.

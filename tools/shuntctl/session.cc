@@ -16,9 +16,10 @@ CLI::App* AddVerb(CLI::App& parent, Session& session, const VerbText& text, std:
   CLI::App* verb = parent.add_subcommand(text.name, text.description);
   std::string footer = fmt::format("Example:\n  {}\n", text.example);
   if (text.json != nullptr) footer += fmt::format("\nWith -o json:\n  {}\n", text.json);
+  footer += "\nOptions of every verb (-o table|json, --socket=PATH) and exit statuses: shuntctl --help\n";
   verb->footer(footer);
-  verb->fallthrough();     // -o and --socket may stand behind the verb
-  verb->allow_extras();    // main.cc names them, with what is possible
+  verb->fallthrough();   // -o and --socket may stand behind the verb
+  verb->allow_extras();  // main.cc names them, with what is possible
   verb->callback([&session, action = std::move(action)] { session.action = action; });
   return verb;
 }
@@ -51,8 +52,7 @@ Result<v1::State> StateOf(const Session& session, const std::string& vip) {
   return Fail(ErrorKind::kNotFound, fmt::format("no VIP {}; what there is: shuntctl vip list", name));
 }
 
-Status PrintChange(const Session& session, const std::function<Result<v1::ChangeReply>(Client&)>& call,
-                   bool dry_run) {
+Status PrintChange(const Session& session, const std::function<Result<v1::ChangeReply>(Client&)>& call, bool dry_run) {
   auto client = Client::Connect(session.socket);
   if (!client) return std::unexpected(client.error());
   const auto reply = call(**client);

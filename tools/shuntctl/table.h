@@ -13,8 +13,8 @@ enum class Style : uint8_t { kPlain, kDim, kBold, kGood, kBad };
 
 std::string Styled(std::string_view text, Style style, bool colour);
 
-std::string Grouped(uint64_t number);                    // 1,234,567
-std::string Percent(uint64_t part, uint64_t whole);      // "33.3 %"; "-" of nothing
+std::string Grouped(uint64_t number);                // 1,234,567
+std::string Percent(uint64_t part, uint64_t whole);  // "33.3 %"; "-" of nothing
 
 class Table {
  public:

@@ -23,12 +23,12 @@ Status Verdicts(const Session& session, bool all) {
 
 void AddVerdicts(CLI::App& app, Session& session) {
   const auto all = std::make_shared<bool>(false);
-  CLI::App& verb = *AddVerb(app, session,
-                            {"verdicts", "How packets ended: every verdict that was counted, and what it means",
-                             "shuntctl verdicts --all",
-                             R"({"verdicts": [{"verdict", "action", "sentence", "packets", "bytes"}],
+  CLI::App& verb = *AddVerb(
+      app, session,
+      {"verdicts", "How packets ended: every verdict that was counted, and what it means", "shuntctl verdicts --all",
+       R"({"verdicts": [{"verdict", "action", "sentence", "packets", "bytes"}],
    "total": {"packets", "bytes"}}; always all of them)"},
-                            [&session, all] { return Verdicts(session, *all); });
+      [&session, all] { return Verdicts(session, *all); });
   verb.add_flag("--all", *all, "also those that were never counted");
 }
 

@@ -27,8 +27,10 @@ struct VipWords {
 };
 
 void AddVipWord(CLI::App& verb, const std::shared_ptr<VipWords>& words) {
-  verb.add_option("VIP", words->vip, "ADDRESS:PORT/PROTOCOL, e.g. 203.0.113.10:443/tcp or [2001:db8::1]:443/udp; "
-                                     "port * for every port")->required();
+  verb.add_option("VIP", words->vip,
+                  "ADDRESS:PORT/PROTOCOL, e.g. 203.0.113.10:443/tcp or [2001:db8::1]:443/udp; "
+                  "port * for every port")
+      ->required();
 }
 
 void AddSettings(CLI::App& verb, const std::shared_ptr<VipWords>& words) {
@@ -60,8 +62,7 @@ Status AddOrSet(const Session& session, const VipWords& given, bool add) {
   if (!add && !given.tracking && !given.ring_size && !given.outer_ttl) {
     return Fail(ErrorKind::kInvalid, "vip set: nothing to set; give --tracking, --ring-size or --outer-ttl");
   }
-  return PrintChange(session,
-                     [&](Client& client) { return add ? client.AddVip(*request) : client.SetVip(*request); });
+  return PrintChange(session, [&](Client& client) { return add ? client.AddVip(*request) : client.SetVip(*request); });
 }
 
 Status Remove(const Session& session, const VipWords& given) {
@@ -93,21 +94,25 @@ void AddVipVerbs(CLI::App& app, Session& session) {
   const auto words = std::make_shared<VipWords>();
   AddSettings(*AddVerb(group, session,
                        {"add", "Add a VIP", "shuntctl vip add 203.0.113.10:443/tcp --tracking=none", kChangeJson},
-                       [&session, words] { return AddOrSet(session, *words, true); }), words);
+                       [&session, words] { return AddOrSet(session, *words, true); }),
+              words);
   AddSettings(*AddVerb(group, session,
                        {"set", "Change a VIP; what is not given stays",
                         "shuntctl vip set 203.0.113.10:443/tcp --ring-size=4099", kChangeJson},
-                       [&session, words] { return AddOrSet(session, *words, false); }), words);
+                       [&session, words] { return AddOrSet(session, *words, false); }),
+              words);
   AddVipWord(*AddVerb(group, session,
                       {"rm", "Remove a VIP and its reals", "shuntctl vip rm 203.0.113.10:443/tcp", kChangeJson},
-                      [&session, words] { return Remove(session, *words); }), words);
+                      [&session, words] { return Remove(session, *words); }),
+             words);
   AddVerb(group, session,
           {"list", "List the VIPs, each in one line", "shuntctl vip list",
            R"({"vips": [… as of vip show …], "max_vips", "max_reals", "max_flows"})"},
           [&session] { return List(session); });
-  AddVipWord(*AddVerb(group, session,
-                      {"show", "Show a VIP and its reals", "shuntctl vip show 203.0.113.10:443/tcp", kVipJson},
-                      [&session, words] { return Show(session, *words); }), words);
+  AddVipWord(
+      *AddVerb(group, session, {"show", "Show a VIP and its reals", "shuntctl vip show 203.0.113.10:443/tcp", kVipJson},
+               [&session, words] { return Show(session, *words); }),
+      words);
 }
 
 }  // namespace shunt::ctl

@@ -38,9 +38,7 @@ Status Words::status() const {
 
 std::string VipText(Words& words, const std::string& text) { return words.Read(VipKey::Parse(text)).ToString(); }
 
-std::string AddressText(Words& words, const std::string& text) {
-  return words.Read(IpAddress::Parse(text)).ToString();
-}
+std::string AddressText(Words& words, const std::string& text) { return words.Read(IpAddress::Parse(text)).ToString(); }
 
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
   const bool is_stdin = path == "-";

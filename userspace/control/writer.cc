@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 #include <utility>
 

@@ -18,9 +18,8 @@ namespace GFLAGS_NAMESPACE {
 extern void (*gflags_exitfunc)(int);  // exported, but in no public header
 }
 
-DEFINE_string(
-    interfaces, "",
-    "interfaces whose packets are balanced: names, separated by commas, at least one, e.g. eth0,eth1; required");
+DEFINE_string(interfaces, "",
+              "interfaces whose packets are balanced: names, separated by commas, e.g. eth0,eth1; required");
 DEFINE_string(store, "/etc/shunt/shunt.yaml",
               "path of the file that keeps VIPs and reals; made if it is missing; see shunt.yaml(5)");
 DEFINE_string(socket, "/run/shunt/shuntd.sock", "path of the Unix socket that shuntctl talks to");
@@ -30,7 +29,8 @@ DEFINE_string(
     xdp_mode, "auto",
     "where the program runs: native (in the driver), generic (in the kernel's stack, slower), or auto (native, "
     "and generic where the driver has no XDP)");
-DEFINE_uint32(max_vips, shunt::DefaultCapacities().max_vips, "VIPs, counted by address, port and protocol; 1 to 1048576");
+DEFINE_uint32(max_vips, shunt::DefaultCapacities().max_vips,
+              "VIPs, counted by address, port and protocol; 1 to 1048576");
 DEFINE_uint32(max_reals, shunt::DefaultCapacities().max_reals,
               "entries of the real table, of which a VIP with n reals takes the next power of two above n, at least 4; "
               "4 to 16777216");

@@ -144,7 +144,8 @@ class Parser {
     }
     if (next_header == kFragmentHeader) {
       Flaw(VERDICT_DROP_FRAGMENT, "an IPv6 fragment");
-      if (std::min(out_.ip_bytes, available) > kIpv6Bytes) out_.protocol = Byte(ip + kIpv6Bytes);
+      // "Can be read" is about the frame: whatever the payload length says, it is a flaw or none of ours.
+      if (available > kIpv6Bytes) out_.protocol = Byte(ip + kIpv6Bytes);
     } else if (std::ranges::find(kExtensionHeaders, next_header) != kExtensionHeaders.end()) {
       Flaw(VERDICT_DROP_IP_OPTIONS, fmt::format("IPv6 extension header {}", next_header));
     } else {
@@ -170,8 +171,8 @@ class Parser {
     const size_t least = tcp ? kTcpBytes : kUdpBytes;
     const size_t claimed = tcp ? 4u * (Byte(begin + 12) >> 4) : Word(begin + 4);
     if (claimed < least || claimed > payload_bytes) {
-      Flaw(VERDICT_DROP_MALFORMED, fmt::format("{} length of {} bytes in a payload of {}",
-                                               tcp ? "TCP header" : "UDP", claimed, payload_bytes));
+      Flaw(VERDICT_DROP_MALFORMED,
+           fmt::format("{} length of {} bytes in a payload of {}", tcp ? "TCP header" : "UDP", claimed, payload_bytes));
     }
     out_.syn_without_ack = tcp && (Byte(begin + 13) & (kSyn | kAck)) == kSyn;
   }

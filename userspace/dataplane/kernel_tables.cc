@@ -40,6 +40,13 @@ Status CheckRing(uint32_t ring_index, const Capacities& capacities) {
               fmt::format("writing ring {}: there is room for {} VIPs, 2 rings each", ring_index, capacities.max_vips));
 }
 
+// The id is where the VIP counts and, twice, where its rings are.
+Status CheckVipId(const VipKey& key, uint32_t id, const Capacities& capacities) {
+  if (id > 0 && id <= capacities.max_vips) return {};
+  return Fail(ErrorKind::kInvalid, fmt::format("setting VIP {}: id {}; ids run from 1 to {}, the VIPs there is room for",
+                                               key.ToString(), id, capacities.max_vips));
+}
+
 }  // namespace
 
 Status TidyAddresses(Dataplane& dataplane, const HashMap<shunt_vip_key, shunt_vip>& vips) {
@@ -128,6 +135,7 @@ Status KernelDataplane::RemoveRing(uint32_t ring_index) {
 }
 
 Status KernelDataplane::SetVip(const VipKey& key, const VipEntry& entry) {
+  if (auto valid = CheckVipId(key, entry.id, capacities()); !valid) return valid;
   auto set = impl_->vips.Update(EncodeVipKey(key), EncodeVip(entry));
   if (!set) return Context("setting VIP " + key.ToString(), set.error());
   return {};

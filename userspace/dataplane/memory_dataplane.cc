@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <array>
 
 #include "userspace/dataplane/verdict.h"
 
@@ -11,6 +11,8 @@ namespace shunt {
 namespace {
 
 constexpr size_t kEthernetBytes = 14;
+
+using FlowKey = decltype(DataplaneTables::flows)::key_type;
 
 void AddTo(Traffic& sum, const Traffic& more) {
   sum.packets += more.packets;
@@ -21,22 +23,34 @@ void AddTo(Traffic& sum, const Traffic& more) {
 // `number` names a place that `doing` needs; places are numbered from 0.
 Status CheckNumber(std::string_view doing, uint32_t number, uint64_t places, std::string_view what) {
   if (number < places) return {};
-  return Fail(ErrorKind::kInvalid, fmt::format("{}: number {} of {} {}; raise the capacity", doing, number, places, what));
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("{}: number {} of {} {}; raise the capacity", doing, number, places, what));
 }
 
 // Two for each VIP id, of which 0 is never handed out.
 uint64_t RingsFor(const Capacities& capacities) { return 2 * (uint64_t{capacities.max_vips} + 1); }
 
-template <class Table>
-Result<std::vector<Traffic>> Look(const Table& table, std::span<const uint32_t> keys, uint64_t places) {
+Status CheckVipIds(std::span<const uint32_t> ids, const Capacities& capacities) {
+  for (const uint32_t id : ids) {
+    if (auto valid = CheckNumber("VIP counters", id, uint64_t{capacities.max_vips} + 1, "VIP ids"); !valid)
+      return valid;
+  }
+  return {};
+}
+
+Status CheckEntries(std::span<const uint32_t> entries, const Capacities& capacities) {
+  for (const uint32_t entry : entries) {
+    if (auto valid = CheckNumber("real counters", entry, capacities.max_reals, "entries"); !valid) return valid;
+  }
+  return {};
+}
+
+std::vector<Traffic> Look(const std::map<uint32_t, Traffic>& counters, std::span<const uint32_t> keys) {
   std::vector<Traffic> found;
   found.reserve(keys.size());
   for (const uint32_t key : keys) {
-    if (auto valid = CheckNumber("reading counters", key, places, "counters"); !valid) {
-      return std::unexpected(valid.error());
-    }
-    const auto at = table.find(key);
-    found.push_back(at == table.end() ? Traffic{} : at->second);
+    const auto at = counters.find(key);
+    found.push_back(at == counters.end() ? Traffic{} : at->second);
   }
   return found;
 }
@@ -76,7 +90,8 @@ Status MemoryDataplane::SetReals(std::span<const RealWrite> reals) {
   const std::lock_guard lock(mutex_);
   for (const auto& [entry, real] : reals) {
     const std::string doing = fmt::format("writing real {} to entry {}", real.address.ToString(), entry);
-    if (auto valid = CheckNumber(doing, entry, capacities_.max_reals, "entries of the real table"); !valid) return valid;
+    if (auto valid = CheckNumber(doing, entry, capacities_.max_reals, "entries of the real table"); !valid)
+      return valid;
   }
   for (const auto& [entry, real] : reals) tables_.reals[entry] = real;
   return {};
@@ -86,7 +101,8 @@ Status MemoryDataplane::ClearReals(std::span<const uint32_t> entries) {
   const std::lock_guard lock(mutex_);
   for (const uint32_t entry : entries) {
     const std::string doing = fmt::format("clearing entry {}", entry);
-    if (auto valid = CheckNumber(doing, entry, capacities_.max_reals, "entries of the real table"); !valid) return valid;
+    if (auto valid = CheckNumber(doing, entry, capacities_.max_reals, "entries of the real table"); !valid)
+      return valid;
   }
   for (const uint32_t entry : entries) tables_.reals.erase(entry);
   return {};
@@ -116,7 +132,7 @@ Status MemoryDataplane::SetVip(const VipKey& key, const VipEntry& entry) {
   const std::lock_guard lock(mutex_);
   const std::string doing = fmt::format("writing VIP {}", key.ToString());
   if (entry.id == 0) return Fail(ErrorKind::kInvalid, doing + ": id 0 stands for no VIP");
-  if (auto valid = CheckNumber(doing, entry.id, capacities_.max_vips + 1, "VIP ids"); !valid) return valid;
+  if (auto valid = CheckNumber(doing, entry.id, uint64_t{capacities_.max_vips} + 1, "VIP ids"); !valid) return valid;
   tables_.vips[key] = entry;
   return {};
 }
@@ -152,6 +168,8 @@ Status MemoryDataplane::ForgetFlowsExcept(const Plan& plan) {
 
 Status MemoryDataplane::ResetTraffic(std::span<const uint32_t> vip_ids, std::span<const uint32_t> entries) {
   const std::lock_guard lock(mutex_);
+  if (auto valid = CheckVipIds(vip_ids, capacities_); !valid) return valid;
+  if (auto valid = CheckEntries(entries, capacities_); !valid) return valid;
   for (const uint32_t id : vip_ids) vip_traffic_.erase(id);
   for (const uint32_t entry : entries) real_traffic_.erase(entry);
   return {};
@@ -159,18 +177,21 @@ Status MemoryDataplane::ResetTraffic(std::span<const uint32_t> vip_ids, std::spa
 
 Status MemoryDataplane::CarryTraffic(uint32_t from, uint32_t to) {
   const std::lock_guard lock(mutex_);
+  if (auto valid = CheckEntries(std::array{from, to}, capacities_); !valid) return valid;
   AddTo(real_traffic_[to], Traffic(real_traffic_[from]));
   return {};
 }
 
 Result<std::vector<Traffic>> MemoryDataplane::ReadVipTraffic(std::span<const uint32_t> vip_ids) {
   const std::lock_guard lock(mutex_);
-  return Look(vip_traffic_, vip_ids, uint64_t{capacities_.max_vips} + 1);
+  if (auto valid = CheckVipIds(vip_ids, capacities_); !valid) return std::unexpected(valid.error());
+  return Look(vip_traffic_, vip_ids);
 }
 
 Result<std::vector<Traffic>> MemoryDataplane::ReadRealTraffic(std::span<const uint32_t> entries) {
   const std::lock_guard lock(mutex_);
-  return Look(real_traffic_, entries, capacities_.max_reals);
+  if (auto valid = CheckEntries(entries, capacities_); !valid) return std::unexpected(valid.error());
+  return Look(real_traffic_, entries);
 }
 
 Result<std::vector<VerdictCount>> MemoryDataplane::ReadVerdicts() {
@@ -205,9 +226,13 @@ Result<FrameResult> MemoryDataplane::RunFrame(std::span<const uint8_t> frame, ui
     AddTo(real_traffic_[walk.real_entry], counted);
   }
   if (walk.remember) {
-    // A full table forgets a flow for the new one; the kernel one that it has not seen for long, this one any.
-    if (tables_.flows.size() >= capacities_.max_flows && !tables_.flows.empty()) tables_.flows.erase(tables_.flows.begin());
-    tables_.flows[{walk.vip_id, walk.source, walk.destination_port}] = walk.real_index;
+    // A full table forgets a flow for the new one: the kernel's one that it has not seen for long, this one any.
+    const FlowKey key{walk.vip_id, walk.source, walk.destination_port};
+    const bool full = !tables_.flows.empty() && tables_.flows.size() >= capacities_.max_flows;
+    if (full && !tables_.flows.contains(key)) {
+      tables_.flows.erase(tables_.flows.begin());
+    }
+    tables_.flows[key] = walk.real_index;
   }
   return FrameResult{walk.verdict, std::move(walk.frame)};
 }

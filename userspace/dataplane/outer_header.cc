@@ -55,9 +55,7 @@ std::vector<uint8_t> MakeIpv6(const IpAddress& source, const RealEntry& real, co
 
 }  // namespace
 
-size_t OuterIpBytes(const RealEntry& real) {
-  return real.address.family() == Family::kIpv4 ? kIpv4Bytes : kIpv6Bytes;
-}
+size_t OuterIpBytes(const RealEntry& real) { return real.address.family() == Family::kIpv4 ? kIpv4Bytes : kIpv6Bytes; }
 
 size_t MaxInnerBytes(const RealEntry& real) {
   const size_t mtu = real.outer->next_hop.mtu_bytes;

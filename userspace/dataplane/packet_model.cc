@@ -70,7 +70,9 @@ class Walker {
       Note("vip", fmt::format("no VIP has the address {}", address));
       return VERDICT_PASS_NOT_VIP;
     }
-    const auto note = [&](std::string_view what) { Note("vip", fmt::format("{} is a VIP's address; {}", address, what)); };
+    const auto note = [&](std::string_view what) {
+      Note("vip", fmt::format("{} is a VIP's address; {}", address, what));
+    };
     if (!packet_.protocol) {
       note("the protocol cannot be told");
       return packet_.flaw;
@@ -157,13 +159,12 @@ class Walker {
     inner_ = {packet_.family, packet_.ip_bytes, packet_.traffic_class, static_cast<uint32_t>(flow_hash_)};
     const NextHop& hop = real_->outer->next_hop;
     Note("real", fmt::format("{} by {} dev ifindex {}, outer IPv{} {} → {}, {} {}", real_->address.ToString(),
-                             hop.gateway_mac.ToString(), hop.interface_index,
-                             static_cast<int>(real_->address.family()), OuterSourceOf(*real_, inner_).ToString(),
-                             real_->address.ToString(),
+                             hop.gateway_mac.ToString(), hop.interface_index, static_cast<int>(real_->address.family()),
+                             OuterSourceOf(*real_, inner_).ToString(), real_->address.ToString(),
                              real_->address.family() == Family::kIpv4 ? "TTL" : "hop limit", real_->outer->ttl));
     if (packet_.ip_bytes > MaxInnerBytes(*real_)) {
-      Note("encapsulate", fmt::format("{} + {} bytes exceed the MTU of {}", packet_.ip_bytes, OuterIpBytes(*real_),
-                                      hop.mtu_bytes));
+      Note("encapsulate",
+           fmt::format("{} + {} bytes exceed the MTU of {}", packet_.ip_bytes, OuterIpBytes(*real_), hop.mtu_bytes));
       return VERDICT_DROP_TOO_BIG;
     }
     return kContinue;
@@ -176,9 +177,9 @@ class Walker {
     const uint32_t egress = real_->outer->next_hop.interface_index;
     const bool same = egress == ingress_ifindex_;
     const std::string leaves_by = same ? "the interface it came in by" : fmt::format("interface {}", egress);
-    Note("encapsulate", fmt::format("{} + {} bytes fit the MTU of {}; a frame of {} bytes leaves by {}",
-                                    packet_.ip_bytes, OuterIpBytes(*real_), real_->outer->next_hop.mtu_bytes,
-                                    frame.size(), leaves_by));
+    Note("encapsulate",
+         fmt::format("{} + {} bytes fit the MTU of {}; a frame of {} bytes leaves by {}", packet_.ip_bytes,
+                     OuterIpBytes(*real_), real_->outer->next_hop.mtu_bytes, frame.size(), leaves_by));
     walk_.frame = std::move(frame);
     AccountStage();
     return same ? VERDICT_TX_ENCAPSULATED : VERDICT_REDIRECT_ENCAPSULATED;
@@ -194,9 +195,7 @@ class Walker {
     }
   }
 
-  void Note(std::string stage, std::string sentence) {
-    walk_.steps.push_back({std::move(stage), std::move(sentence)});
-  }
+  void Note(std::string stage, std::string sentence) { walk_.steps.push_back({std::move(stage), std::move(sentence)}); }
 
   const DataplaneTables& tables_;
   const std::span<const uint8_t> frame_;

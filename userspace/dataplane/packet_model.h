@@ -39,7 +39,7 @@ struct Walk {
   uint32_t vip_id = 0;
   uint16_t real_index = 0;  // 0 = none chosen
   uint32_t real_entry = 0;
-  uint64_t inner_bytes = 0;  // IP packet, from its header on
+  uint64_t inner_bytes = 0;     // IP packet, from its header on
   bool counts_traffic = false;  // the VIP's and the real's counters go up
   bool is_new_flow = false;
   bool remember = false;  // tracking all: (vip_id, source, destination_port) → real_index enters the table

@@ -26,8 +26,8 @@ Result<NamedVip> ParseVip(const v1::Vip& vip) {
     // The positions (vips[0].reals[0].weight) mean nothing to who asked for one VIP: the key is enough.
     const std::string_view key = std::string_view(problem.path).substr(problem.path.rfind('.') + 1);
     const bool names_itself = (key == "vip" || key == "address") && !problem.message.starts_with("missing");
-    problems += fmt::format("{}{}{}{}", problems.empty() ? "" : "\n", names_itself ? "" : key,
-                            names_itself ? "" : ": ", problem.message);
+    problems += fmt::format("{}{}{}{}", problems.empty() ? "" : "\n", names_itself ? "" : key, names_itself ? "" : ": ",
+                            problem.message);
   }
   if (!problems.empty()) return Fail(ErrorKind::kInvalid, std::move(problems));
   const auto& [key, value] = *parsed.vips.begin();
@@ -79,8 +79,8 @@ Status AddVip(DesiredState& state, const v1::Vip& vip) {
 
 Status SetVip(DesiredState& state, const v1::Vip& vip) {
   if (vip.reals_size() > 0) {
-    return Fail(ErrorKind::kInvalid, fmt::format("VIP {}: its reals are changed one by one, with AddReal and SetReal",
-                                                 Quote(vip.vip())));
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("VIP {}: its reals are changed one by one, with AddReal and SetReal", Quote(vip.vip())));
   }
   const auto parsed = ParseVip(vip);
   if (!parsed) return std::unexpected(parsed.error());
@@ -96,8 +96,7 @@ Status RemoveVip(DesiredState& state, const std::string& vip) {
   const auto key = VipKey::Parse(vip);
   if (!key) return std::unexpected(key.error());
   if (state.vips.erase(*key) == 0) {
-    return Fail(ErrorKind::kNotFound,
-                fmt::format("no VIP {}; what there is: shuntctl vip list", key->ToString()));
+    return Fail(ErrorKind::kNotFound, fmt::format("no VIP {}; what there is: shuntctl vip list", key->ToString()));
   }
   return {};
 }
@@ -108,8 +107,9 @@ Status AddReal(DesiredState& state, const v1::RealRequest& request) {
   const auto vip = FindVip(state, parsed->vip);
   if (!vip) return std::unexpected(vip.error());
   if (!(*vip)->reals.try_emplace(parsed->address, parsed->real).second) {
-    return Fail(ErrorKind::kExists, fmt::format("VIP {0} has real {1} already; change it with: shuntctl real set {0} {1}",
-                                                parsed->vip.ToString(), parsed->address.ToString()));
+    return Fail(ErrorKind::kExists,
+                fmt::format("VIP {0} has real {1} already; change it with: shuntctl real set {0} {1}",
+                            parsed->vip.ToString(), parsed->address.ToString()));
   }
   return {};
 }

@@ -26,8 +26,8 @@ Result<Flow> ParseFlow(const v1::ExplainRequest& request) {
   if (!source) return std::unexpected(source.error());
   if (!destination) return std::unexpected(destination.error());
   if (destination->port == 0) {
-    return Fail(ErrorKind::kInvalid, fmt::format("destination {}: a packet has one port; write it in place of *",
-                                                 destination->ToString()));
+    return Fail(ErrorKind::kInvalid,
+                fmt::format("destination {}: a packet has one port; write it in place of *", destination->ToString()));
   }
   if (source->address.family() != destination->address.family()) {
     return Fail(ErrorKind::kInvalid, fmt::format("source {} and destination {}: one is IPv4, the other IPv6",

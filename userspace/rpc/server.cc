@@ -42,21 +42,23 @@ Result<sockaddr_un> AddressOf(const std::string& socket_path) {
 
 // Removes what a daemon that died left behind, and nothing else.
 Status RemoveStaleSocket(const std::string& socket_path, const sockaddr_un& address) {
-  struct stat status{};
+  struct stat status {};
   if (lstat(socket_path.c_str(), &status) != 0) {
     if (errno == ENOENT) return {};
     return FailErrno(fmt::format("socket {}", socket_path), errno);
   }
   if (!S_ISSOCK(status.st_mode)) {
     return Fail(ErrorKind::kExists, fmt::format("socket {}: a file that is not a socket stands there; remove it or "
-                                                "choose another path with --socket", socket_path));
+                                                "choose another path with --socket",
+                                                socket_path));
   }
   // Not blocking: a daemon that is alive but accepts nothing has a full queue (EAGAIN).
   const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe.valid()) return FailErrno(fmt::format("socket {}: asking whether a daemon answers", socket_path), errno);
   if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 || errno == EAGAIN) {
     return Fail(ErrorKind::kExists, fmt::format("socket {}: another daemon answers there; stop it (systemctl stop "
-                                                "shuntd) or choose another path with --socket", socket_path));
+                                                "shuntd) or choose another path with --socket",
+                                                socket_path));
   }
   if (errno != ECONNREFUSED) {
     return FailErrno(fmt::format("socket {}: asking whether a daemon answers", socket_path), errno);

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening a pinned data plane in a sandbox, and something small to install in it. For the tests of pins and of
+// attaching.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/dataplane/sandbox.h"
+#include "userspace/dataplane/kernel_dataplane.h"
+
+namespace shunt {
+
+inline constexpr Capacities kSmall{.max_vips = 16, .max_reals = 64, .max_flows = 128};
+
+KernelDataplaneOptions Options(const TemporaryBpffs& bpffs, std::vector<std::string> interfaces = {});
+std::unique_ptr<KernelDataplane> MustOpen(const KernelDataplaneOptions& options);
+
+// One VIP, ServedVip(), with id 3 and two reals at entries 9 and 10, the second without a next hop; a ring, index 6,
+// of five slots. Every flow is remembered.
+VipKey ServedVip();
+VipEntry Install(Dataplane& dataplane);
+
+// A packet to that VIP, and how many packets had a verdict.
+std::vector<uint8_t> ClientFrame();
+uint64_t CountOf(Dataplane& dataplane, std::string_view verdict);
+
+}  // namespace shunt

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/control_testing.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "userspace/net/static_next_hops.h"
+
+namespace shunt::testing {
+namespace {
+
+constexpr uint32_t kVips = 5;
+constexpr uint32_t kReals = 9;
+constexpr uint32_t kRingSizes[] = {13, 17, 19};
+
+StaticNextHops AnyNextHops() {
+  return StaticNextHops({.local_mac = *MacAddress::Parse("02:00:00:00:00:01"),
+                         .gateway_mac = *MacAddress::Parse("02:00:00:00:00:02"),
+                         .ipv4_source = Address("10.0.0.1"),
+                         .ipv6_source = Address("2001:db8:7::1")});
+}
+
+}  // namespace
+
+IpAddress Address(const std::string& text) { return IpAddress::Parse(text).value(); }
+VipKey Key(const std::string& text) { return VipKey::Parse(text).value(); }
+
+DesiredState SmallState() {
+  DesiredState state;
+  state.hash_key = {1, 2, 3};
+  state.defaults.ring_size = 13;
+  return state;
+}
+
+NextHopTable NextHopsOf(const DesiredState& state) {
+  std::set<IpAddress> reals;
+  for (const auto& [key, vip] : state.vips) {
+    for (const auto& [address, real] : vip.reals) reals.insert(address);
+  }
+  return AnyNextHops().Resolve(reals).value();
+}
+
+void RandomChanges::ChangeOneThing(DesiredState& state) {
+  const uint32_t number = UpTo(kVips - 1);
+  const VipKey key = Key(fmt::format("203.0.113.{}:{}/{}", 10 + number / 2, 80 + number, number % 2 ? "udp" : "tcp"));
+  switch (UpTo(11)) {
+    case 0:
+      state.vips.erase(key);
+      break;
+    case 1:
+      state.defaults.ring_size = kRingSizes[UpTo(2)];
+      break;
+    case 2:
+      state.hash_key[0] = static_cast<uint8_t>(UpTo(255));
+      break;
+    case 3:
+      state.outer_source.ipv4 = Prefix::Parse(UpTo(1) ? "10.9.0.0/16" : "10.8.0.0/24").value();
+      break;
+    default:
+      ChangeVip(state.vips[key]);
+  }
+}
+
+void RandomChanges::ChangeVip(Vip& vip) {
+  const uint32_t number = UpTo(kReals - 1);
+  const IpAddress address =
+      Address(number % 3 == 0 ? fmt::format("2001:db8:7::{}", number + 1) : fmt::format("10.0.0.{}", number + 11));
+  switch (UpTo(7)) {
+    case 0:
+      vip.ring_size = kRingSizes[UpTo(2)];
+      break;
+    case 1:
+      vip.tracking = UpTo(1) ? Tracking::kAll : Tracking::kNone;
+      break;
+    case 2:
+      vip.reals.erase(address);
+      break;
+    case 3:
+      vip.reals.clear();
+      break;
+    case 4:
+      vip.reals[address].state = RealState::kDrain;
+      break;
+    default:
+      vip.reals[address] = {.weight = UpTo(3), .state = RealState::kActive};
+  }
+}
+
+std::string Difference(const Plan& a, const Plan& b) {
+  for (const auto& [key, vip] : a.vips) {
+    const auto found = b.vips.find(key);
+    if (found == b.vips.end()) return key.ToString() + " is only in the first";
+    if (vip.entry != found->second.entry) return key.ToString() + " has another entry";
+    if (*vip.ring != *found->second.ring) return key.ToString() + " has another ring";
+    if (vip.reals != found->second.reals) return key.ToString() + " has other reals";
+  }
+  for (const auto& [key, vip] : b.vips) {
+    if (!a.vips.contains(key)) return key.ToString() + " is only in the second";
+  }
+  return {};
+}
+
+void WatchedDataplane::FailWrites(size_t first, size_t last) {
+  writes_ = 0;
+  fail_first_ = first;
+  fail_last_ = last;
+}
+
+std::vector<std::string> WatchedDataplane::violations() const {
+  const std::lock_guard lock(mutex_);
+  return violations_;
+}
+
+Status WatchedDataplane::Write(const std::string& name, const std::function<Status()>& pass_on,
+                               const std::function<void()>& note) {
+  if (before_write_) before_write_();
+  const size_t number = ++writes_;
+  if (number >= fail_first_ && number <= fail_last_) {
+    return Fail(ErrorKind::kSystem, fmt::format("{}: write {} was made to fail", name, number));
+  }
+  if (auto passed = pass_on(); !passed) return passed;
+  const std::lock_guard lock(mutex_);
+  note();
+  for (const auto& [key, entry] : vips_) CheckVip(key, entry, name);
+  for (const auto& [address, entry] : addresses_) {
+    bool has_vip = false;
+    for (const auto& [key, vip] : vips_) has_vip |= key.address == address;
+    if (!has_vip) violations_.push_back(name + ": an address without a VIP");
+  }
+  return {};
+}
+
+void WatchedDataplane::CheckVip(const VipKey& key, const VipEntry& entry, const std::string& after) {
+  const auto violation = [&](const std::string& what) {
+    violations_.push_back(fmt::format("after {}: {} {}", after, key.ToString(), what));
+  };
+  if (entry.ring_slots == 0) return;
+  const auto ring = rings_.find(entry.ring_index);
+  if (ring == rings_.end()) return violation("has no ring");
+  if (ring->second.size() != entry.ring_slots) return violation("has a ring of another size");
+  for (const RingSlot& slot : ring->second) {
+    if (slot.current_real == 0 || slot.current_real >= entry.real_capacity) return violation("leaves its range");
+    const auto real = reals_.find(entry.real_base + slot.current_real);
+    if (real == reals_.end()) return violation("names a real that is not there");
+    const auto [served_by, is_new] = served_by_.try_emplace({key, slot.current_real}, real->second.address);
+    if (!is_new && served_by->second != real->second.address) return violation("names another real by an index");
+  }
+}
+
+Status WatchedDataplane::SetReals(std::span<const RealWrite> reals) {
+  return Write(
+      "SetReals", [&] { return memory_.SetReals(reals); },
+      [&] {
+        for (const auto& [entry, real] : reals) reals_[entry] = real;
+      });
+}
+
+Status WatchedDataplane::ClearReals(std::span<const uint32_t> entries) {
+  return Write(
+      "ClearReals", [&] { return memory_.ClearReals(entries); },
+      [&] {
+        for (const uint32_t entry : entries) reals_.erase(entry);
+      });
+}
+
+Status WatchedDataplane::SetRing(uint32_t ring_index, const Ring& ring) {
+  return Write("SetRing", [&] { return memory_.SetRing(ring_index, ring); }, [&] { rings_[ring_index] = ring; });
+}
+
+Status WatchedDataplane::RemoveRing(uint32_t ring_index) {
+  return Write("RemoveRing", [&] { return memory_.RemoveRing(ring_index); }, [&] { rings_.erase(ring_index); });
+}
+
+Status WatchedDataplane::SetVip(const VipKey& key, const VipEntry& entry) {
+  return Write("SetVip", [&] { return memory_.SetVip(key, entry); }, [&] { vips_[key] = entry; });
+}
+
+Status WatchedDataplane::RemoveVip(const VipKey& key) {
+  return Write(
+      "RemoveVip", [&] { return memory_.RemoveVip(key); },
+      [&] {
+        vips_.erase(key);
+        std::erase_if(served_by_, [&](const auto& entry) { return entry.first.first == key; });
+      });
+}
+
+Status WatchedDataplane::SetAddress(const IpAddress& address, const AddressEntry& entry) {
+  return Write("SetAddress", [&] { return memory_.SetAddress(address, entry); }, [&] { addresses_[address] = entry; });
+}
+
+Status WatchedDataplane::RemoveAddress(const IpAddress& address) {
+  return Write("RemoveAddress", [&] { return memory_.RemoveAddress(address); }, [&] { addresses_.erase(address); });
+}
+
+Status WatchedDataplane::ForgetFlowsExcept(const Plan& plan) {
+  // Nothing names an index that was freed any more: it may stand for another real from now on.
+  return Write(
+      "ForgetFlowsExcept", [&] { return memory_.ForgetFlowsExcept(plan); },
+      [&] {
+        std::erase_if(served_by_, [&](const auto& entry) {
+          const auto vip = plan.vips.find(entry.first.first);
+          return vip == plan.vips.end() || !vip->second.reals.contains(entry.first.second);
+        });
+      });
+}
+
+Status WatchedDataplane::ResetTraffic(std::span<const uint32_t> vip_ids, std::span<const uint32_t> entries) {
+  return Write("ResetTraffic", [&] { return memory_.ResetTraffic(vip_ids, entries); }, [] {});
+}
+
+Status WatchedDataplane::CarryTraffic(uint32_t from, uint32_t to) {
+  return Write("CarryTraffic", [&] { return memory_.CarryTraffic(from, to); }, [] {});
+}
+
+FakeNextHops::FakeNextHops() : event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void FakeNextHops::Set(const IpAddress& real, NextHopState state) {
+  const std::lock_guard lock(mutex_);
+  said_[real] = std::move(state);
+  Signal();
+}
+
+void FakeNextHops::FailResolve(bool fail) {
+  const std::lock_guard lock(mutex_);
+  fail_ = fail;
+  Signal();
+}
+
+std::set<IpAddress> FakeNextHops::followed() const {
+  const std::lock_guard lock(mutex_);
+  return followed_;
+}
+
+size_t FakeNextHops::resolved_times() const {
+  const std::lock_guard lock(mutex_);
+  return resolved_times_;
+}
+
+Result<bool> FakeNextHops::Changed() {
+  const std::lock_guard lock(mutex_);
+  Drain();
+  return true;
+}
+
+Result<NextHopTable> FakeNextHops::Resolve(const std::set<IpAddress>& reals) {
+  const std::lock_guard lock(mutex_);
+  Drain();
+  ++resolved_times_;
+  if (fail_) return Fail(ErrorKind::kSystem, "resolving next hops: was made to fail");
+  followed_ = reals;
+  NextHopTable table = AnyNextHops().Resolve(reals).value();
+  for (const auto& [real, state] : said_) {
+    if (table.contains(real)) table[real] = state;
+  }
+  return table;
+}
+
+void FakeNextHops::Signal() { static_cast<void>(eventfd_write(event_.get(), 1)); }
+
+void FakeNextHops::Drain() {
+  eventfd_t ignored = 0;
+  static_cast<void>(eventfd_read(event_.get(), &ignored));
+}
+
+bool Eventually(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    poll(nullptr, 0, 2);
+  }
+  return true;
+}
+
+}  // namespace shunt::testing

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// For the tests of the controller: one on a store in a folder of its own and a data plane that fails on command.
+#pragma once
+
+#include <fmt/format.h>
+#include <glog/logging.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include "tests/unit/control_testing.h"
+#include "userspace/control/controller.h"
+#include "userspace/model/store_file.h"
+
+namespace shunt::testing {
+
+inline constexpr Capacities kFewCapacities{.max_vips = 8, .max_reals = 64, .max_flows = 64};
+inline const VipKey kVip = Key("203.0.113.10:443/tcp");
+inline const VipKey kOther = Key("203.0.113.11:53/udp");
+inline const IpAddress kReal = Address("10.0.0.11");
+
+class Folder {
+ public:
+  Folder() { path_ = mkdtemp(path_.data()); }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string store() const { return path_ + "/shunt.yaml"; }
+  size_t files() const { return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(path_), {})); }
+
+ private:
+  std::string path_ = "/tmp/shunt-controller-test.XXXXXX";
+};
+
+inline std::string TextOf(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline void WriteText(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+
+struct Bench {
+  explicit Bench(const Capacities& capacities = kFewCapacities) : dataplane(capacities) {
+    FLAGS_minloglevel = google::GLOG_FATAL;
+  }
+
+  void Start() {
+    auto started = Controller::Start(folder.store(), dataplane, next_hops);
+    INFO((started ? "" : started.error().message));
+    REQUIRE(started);
+    controller = std::move(*started);
+  }
+
+  ChangeReport Apply(const DesiredState& wanted) {
+    const auto report = controller->Apply(wanted, false);
+    INFO((report ? "" : report.error().message));
+    REQUIRE(report);
+    return *report;
+  }
+
+  DesiredState Stored() const { return LoadFile(folder.store(), dataplane.capacities()).value(); }
+
+  // Store, data plane and snapshot say the same.
+  void CheckConsistent() {
+    const auto snapshot = controller->snapshot();
+    CHECK(Stored() == snapshot->desired);
+    CHECK(Difference(dataplane.Read().value(), snapshot->plan) == "");
+    CHECK(dataplane.violations() == std::vector<std::string>());
+    CHECK(folder.files() == 1);
+  }
+
+  Folder folder;
+  WatchedDataplane dataplane;
+  FakeNextHops next_hops;
+  std::unique_ptr<Controller> controller;
+};
+
+inline DesiredState Two() {
+  DesiredState state = SmallState();
+  state.vips[kVip].reals[kReal] = {};
+  state.vips[kVip].reals[Address("10.0.0.12")] = {};
+  state.vips[kOther].reals[kReal] = {};
+  return state;
+}
+
+// From Two(): a VIP goes, one comes, one grows and gets another ring size.
+inline DesiredState Changed() {
+  DesiredState state = Two();
+  state.vips.erase(kOther);
+  state.vips[Key("203.0.113.12:80/tcp")].reals[Address("2001:db8:7::9")] = {};
+  state.vips[kVip].ring_size = 17;
+  for (const auto* real : {"10.0.0.13", "10.0.0.14"}) state.vips[kVip].reals[Address(real)] = {};
+  return state;
+}
+
+inline Status AddReal(DesiredState& state, const VipKey& key, const std::string& address) {
+  state.vips[key].reals[Address(address)] = {};
+  return {};
+}
+
+}  // namespace shunt::testing

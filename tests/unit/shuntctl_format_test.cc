@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+// shuntctl without a daemon: tables, JSON, the words of a command line, the default store, captures and replay.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "tools/shuntctl/capture.h"
+#include "tools/shuntctl/default_store.h"
+#include "tools/shuntctl/format.h"
+#include "tools/shuntctl/json.h"
+#include "tools/shuntctl/output.h"
+#include "tools/shuntctl/replay_run.h"
+#include "tools/shuntctl/table.h"
+#include "tools/shuntctl/words.h"
+#include "userspace/dataplane/memory_dataplane.h"
+#include "userspace/model/config_proto.h"
+#include "userspace/model/store_file.h"
+
+namespace shunt::ctl {
+namespace {
+
+constexpr uint32_t kNoLimit = std::numeric_limits<uint32_t>::max();
+constexpr Capacities kAny{kNoLimit, kNoLimit, kNoLimit};
+
+v1::State SmallState(uint64_t packets) {
+  v1::State state;
+  v1::VipState& vip = *state.add_vips();
+  vip.set_vip("203.0.113.10:443/tcp");
+  vip.set_tracking(v1::TRACKING_ALL);
+  vip.set_ring_size(65537);
+  vip.set_outer_ttl(64);
+  vip.mutable_traffic()->set_packets(packets);
+  v1::RealStatus& real = *vip.add_reals();
+  real.set_address("10.0.0.11");
+  real.set_weight(10);
+  real.set_state(v1::REAL_STATE_ACTIVE);
+  real.set_slots(65537);
+  real.set_next_hop("02:00:00:00:00:01 dev eth0");
+  real.mutable_traffic()->set_packets(packets);
+  v1::RealStatus& drained = *vip.add_reals();
+  drained.set_address("2001:db8::12");
+  drained.set_state(v1::REAL_STATE_DRAIN);
+  drained.set_problem("no route to 2001:db8::12");
+  return state;
+}
+
+bool Contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string FileText(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+struct Folder {
+  std::string path;
+  Folder() {
+    char name[] = "/tmp/shuntctl-XXXXXX";
+    path = mkdtemp(name);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+};
+
+DesiredState OneVip() {
+  return *ParseYaml(
+      "defaults: { ring_size: 13 }\nvips: [ { vip: \"203.0.113.10:443/tcp\", reals: [ { address: "
+      "\"10.0.0.11\" } ] } ]\n",
+      "one.yaml", kAny);
+}
+
+TEST_CASE("Columns are aligned and lines have no blanks at their end", "[shuntctl]") {
+  Table table({{"NAME"}, {"COUNT", Table::Align::kRight}, {"LAST"}}, 1);
+  table.Add({"a", "1,000", "x"});
+  table.Add({"longer", "7", ""});
+  REQUIRE(table.Render(false) ==
+          " NAME    COUNT  LAST\n"
+          " a       1,000  x\n"
+          " longer      7\n");
+}
+
+TEST_CASE("Colour changes no column and stays away when not asked for", "[shuntctl]") {
+  Table table({{"A"}, {"B"}});
+  table.Add({{"x", Style::kBad}, "y"});
+  REQUIRE_FALSE(Contains(table.Render(false), "\033"));
+  REQUIRE(Contains(table.Render(true), "\033[31mx\033[0m  y\n"));
+}
+
+TEST_CASE("Numbers are grouped by thousands", "[shuntctl]") {
+  REQUIRE(Grouped(0) == "0");
+  REQUIRE(Grouped(999) == "999");
+  REQUIRE(Grouped(1000) == "1,000");
+  REQUIRE(Grouped(123456) == "123,456");
+  REQUIRE(Grouped(18446744073709551615u) == "18,446,744,073,709,551,615");
+  REQUIRE(Percent(1, 3) == "33.3 %");
+  REQUIRE(Percent(0, 0) == "-");
+}
+
+TEST_CASE("The overview shows share, next hop or why there is none, and traffic", "[shuntctl]") {
+  const std::string text = FormatOverview(SmallState(12345), false);
+  REQUIRE(Contains(text, "203.0.113.10:443/tcp  tracking all, 65,537 slots, outer TTL 64; 12,345 packets"));
+  REQUIRE(Contains(text, "100.0 %"));
+  REQUIRE(Contains(text, "02:00:00:00:00:01 dev eth0"));
+  REQUIRE(Contains(text, "none: no route to 2001:db8::12"));
+  v1::State state;
+  state.add_vips()->set_vip("203.0.113.10:443/tcp");
+  REQUIRE(Contains(FormatOverview(state, false), "shuntctl real add 203.0.113.10:443/tcp ADDRESS"));
+}
+
+TEST_CASE("The JSON of a state has its documented keys and null for what is not there", "[shuntctl]") {
+  const Json json = Json::parse(ToText(ToJson(SmallState(5))));
+  const Json& vip = json.at("vips").at(0);
+  REQUIRE(vip.at("vip") == "203.0.113.10:443/tcp");
+  REQUIRE(vip.at("tracking") == "all");
+  REQUIRE(vip.at("traffic").at("packets") == 5);
+  REQUIRE(vip.at("reals").at(0).at("share") == 1.0);
+  REQUIRE(vip.at("reals").at(0).at("problem").is_null());
+  REQUIRE(vip.at("reals").at(1).at("state") == "drain");
+  REQUIRE(vip.at("reals").at(1).at("next_hop").is_null());
+  REQUIRE(RealsToJson(SmallState(5)).at("reals").at(1).at("vip") == "203.0.113.10:443/tcp");
+  REQUIRE(StatsToJson(SmallState(5)).at("vips").at(0).at("reals").at(0).at("packets") == 5);
+}
+
+TEST_CASE("Rates count what came in between; a counter that began anew is no rate", "[shuntctl]") {
+  const Json json = RatesToJson(SmallState(100), SmallState(300), 2.0);
+  REQUIRE(json.at("vips").at(0).at("packets_per_second") == 100.0);
+  REQUIRE(json.at("vips").at(0).at("reals").at(0).at("packets_per_second") == 100.0);
+  REQUIRE(PerSecond(300, 100, 2.0) == 0.0);
+  REQUIRE(PerSecond(0, 100, 0.0) == 0.0);
+  REQUIRE(Contains(FormatRates(SmallState(0), SmallState(300000), 2.0, false), "150,000"));
+  REQUIRE(TrafficOf(SmallState(7), "no such VIP").packets() == 0);
+}
+
+TEST_CASE("Verdicts that were never counted show only when asked for, and the total is of all", "[shuntctl]") {
+  v1::Verdicts verdicts;
+  v1::VerdictCount& sent = *verdicts.add_verdicts();
+  sent.set_name("TX_ENCAPSULATED");
+  sent.set_packets(1500);
+  sent.set_bytes(3000);
+  verdicts.add_verdicts()->set_name("DROP_FRAGMENT");
+  REQUIRE_FALSE(Contains(FormatVerdicts(verdicts, false, false), "DROP_FRAGMENT"));
+  REQUIRE(Contains(FormatVerdicts(verdicts, true, false), "DROP_FRAGMENT"));
+  REQUIRE(Contains(FormatVerdicts(verdicts, false, false), "total"));
+  REQUIRE(ToJson(verdicts).at("total").at("packets") == 1500);
+  REQUIRE(ToJson(verdicts).at("verdicts").size() == 2);
+}
+
+TEST_CASE("No differences are told as such", "[shuntctl]") {
+  v1::ChangeReply reply;
+  REQUIRE(FormatChanges(reply, false) == "no changes\n");
+  reply.add_changes("+ vip 203.0.113.10:443/tcp");
+  REQUIRE(FormatChanges(reply, false) == "+ vip 203.0.113.10:443/tcp\n");
+  REQUIRE(ToJson(reply, true).at("dry_run") == true);
+}
+
+TEST_CASE("All bad words of a command line are named at once, with what is possible", "[shuntctl]") {
+  Words words;
+  VipText(words, "203.0.113.10");
+  words.Choice("--tracking", "some", {"all", "none"});
+  words.Number("--weight", "1e3", 0, 65535);
+  words.Number("--outer-ttl", "0", 1, 255);
+  const Status status = words.status();
+  REQUIRE_FALSE(status);
+  REQUIRE(ExitStatusOf(status) == 2);
+  const std::string& message = status.error().message;
+  REQUIRE(std::ranges::count(message, '\n') == 3);
+  REQUIRE(Contains(message, "VIP \"203.0.113.10\""));
+  REQUIRE(Contains(message, "--tracking \"some\": expected one of all, none"));
+  REQUIRE(Contains(message, "--weight \"1e3\": expected a whole number from 0 to 65535"));
+  REQUIRE(Contains(message, "--outer-ttl \"0\": expected a whole number from 1 to 255"));
+}
+
+TEST_CASE("Exit statuses tell failure from input that cannot be", "[shuntctl]") {
+  REQUIRE(ExitStatusOf({}) == 0);
+  REQUIRE(ExitStatusOf(Fail(ErrorKind::kSystem, "")) == 1);
+  REQUIRE(ExitStatusOf(Fail(ErrorKind::kInvalid, "")) == 2);
+  REQUIRE(ExitStatusOf(Fail(ErrorKind::kNotFound, "")) == 2);
+  REQUIRE(ExitStatusOf(Fail(ErrorKind::kExists, "")) == 2);
+}
+
+TEST_CASE("The default store says what the code does, with and without its examples", "[shuntctl]") {
+  const auto plain = ParseYaml(DefaultStore(), "defaults", kAny);
+  REQUIRE(plain);
+  REQUIRE(*plain == DesiredState{});
+
+  std::string filled = DefaultStore();
+  filled.replace(filled.find("vips: []"), 8, "vips:");
+  for (size_t at = filled.find("\n#:"); at != std::string::npos; at = filled.find("\n#:")) filled.erase(at + 1, 2);
+  const auto full = ParseYaml(filled, "filled", kAny);
+  REQUIRE(full);
+  REQUIRE(full->hash_key != HashKey{});
+  REQUIRE(full->outer_source.ipv4);
+  REQUIRE(full->outer_source.ipv6);
+  REQUIRE(full->vips.begin()->second.reals.begin()->second == Real{});
+  REQUIRE(full->vips.begin()->second.ring_size == VipSettings{}.ring_size);
+}
+
+TEST_CASE("The JSON of a dump is a store that apply reads", "[shuntctl]") {
+  DesiredState state = OneVip();
+  state.hash_key[0] = 1;
+  state.vips.begin()->second.tracking = Tracking::kNone;
+  state.vips.begin()->second.reals.begin()->second.state = RealState::kDrain;
+  state.outer_source.ipv4 = *Prefix::Parse("10.9.0.0/16");
+  const auto read = ParseYaml(ToText(ToJson(ToProto(state))), "dump.json", kAny);
+  REQUIRE(read);
+  REQUIRE(*read == state);
+}
+
+TEST_CASE("A replay prints one line per frame in the documented form and goes on after a bad one", "[shuntctl]") {
+  const DesiredState desired = OneVip();
+  ReplayOptions options;
+  options.local_mac = *MacAddress::Parse("02:00:00:00:00:02");
+  options.gateway_mac = *MacAddress::Parse("02:00:00:00:00:01");
+  auto replay = Replay::Prepare(desired, options, std::make_unique<MemoryDataplane>(CapacitiesFor(desired)));
+  REQUIRE(replay);
+  const Endpoint source = *Endpoint::Parse("198.51.100.7:40000");
+  const auto frame = FirstFrame(source, *Endpoint::Parse("203.0.113.10:443"), Protocol::kTcp);
+
+  const ReplayedFrame sent = replay->Run(frame);
+  REQUIRE_FALSE(sent.failed);
+  REQUIRE(sent.leaves);
+  REQUIRE(sent.leaves->size() == frame.size() + 20);
+  const std::vector<uint8_t> gateway(sent.leaves->begin(), sent.leaves->begin() + 6);
+  REQUIRE(gateway == std::vector<uint8_t>{2, 0, 0, 0, 0, 1});
+  REQUIRE(sent.line ==
+          "{\"frame\":1,\"verdict\":\"TX_ENCAPSULATED\",\"action\":\"XDP_TX\",\"vip\":\"203.0.113.10:443/tcp\","
+          "\"real\":\"10.0.0.11\",\"out_len\":" +
+              std::to_string(frame.size() + 20) + "}\n");
+
+  const ReplayedFrame runt = replay->Run(std::span(frame).first(13));
+  REQUIRE(runt.failed);
+  REQUIRE(Json::parse(runt.line).at("frame") == 2);
+  REQUIRE(Contains(Json::parse(runt.line).at("error"), "13 bytes"));
+
+  const ReplayedFrame giant = replay->Run(std::vector<uint8_t>(9000, 0xff));
+  REQUIRE(giant.failed);
+  REQUIRE(Contains(Json::parse(giant.line).at("error"), "9000 bytes"));
+
+  const auto other = FirstFrame(source, *Endpoint::Parse("203.0.113.11:443"), Protocol::kTcp);
+  REQUIRE(replay->Run(other).line == "{\"frame\":4,\"verdict\":\"PASS_NOT_VIP\",\"action\":\"XDP_PASS\"}\n");
+
+  const ReplayedFrame cut = replay->Run(std::span(frame).first(40));
+  REQUIRE(Json::parse(cut.line).at("verdict") == "DROP_TRUNCATED");
+  REQUIRE_FALSE(cut.leaves);
+}
+
+// A data plane that answers other than the model.
+class Liar final : public Dataplane {
+ public:
+  explicit Liar(const Capacities& capacities) : memory_(capacities) {}
+  Capacities capacities() const override { return memory_.capacities(); }
+  Result<Plan> Read() override { return memory_.Read(); }
+  Status SetReals(std::span<const RealWrite> reals) override { return memory_.SetReals(reals); }
+  Status ClearReals(std::span<const uint32_t> entries) override { return memory_.ClearReals(entries); }
+  Status SetRing(uint32_t index, const Ring& ring) override { return memory_.SetRing(index, ring); }
+  Status RemoveRing(uint32_t index) override { return memory_.RemoveRing(index); }
+  Status SetVip(const VipKey& key, const VipEntry& entry) override { return memory_.SetVip(key, entry); }
+  Status RemoveVip(const VipKey& key) override { return memory_.RemoveVip(key); }
+  Status SetAddress(const IpAddress& address, const AddressEntry& entry) override {
+    return memory_.SetAddress(address, entry);
+  }
+  Status RemoveAddress(const IpAddress& address) override { return memory_.RemoveAddress(address); }
+  Status ForgetFlowsExcept(const Plan& plan) override { return memory_.ForgetFlowsExcept(plan); }
+  Status ResetTraffic(std::span<const uint32_t> vips, std::span<const uint32_t> entries) override {
+    return memory_.ResetTraffic(vips, entries);
+  }
+  Status CarryTraffic(uint32_t from, uint32_t to) override { return memory_.CarryTraffic(from, to); }
+  Result<std::vector<Traffic>> ReadVipTraffic(std::span<const uint32_t> ids) override {
+    return memory_.ReadVipTraffic(ids);
+  }
+  Result<std::vector<Traffic>> ReadRealTraffic(std::span<const uint32_t> entries) override {
+    return memory_.ReadRealTraffic(entries);
+  }
+  Result<std::vector<VerdictCount>> ReadVerdicts() override { return memory_.ReadVerdicts(); }
+  Result<std::vector<RememberedFlow>> ReadFlows(size_t limit) override { return memory_.ReadFlows(limit); }
+  Result<FrameResult> RunFrame(std::span<const uint8_t> frame, uint32_t interface) override {
+    auto result = memory_.RunFrame(frame, interface);
+    if (lie_about_verdict) result->verdict = 1;
+    if (!lie_about_verdict && !result->frame.empty()) result->frame.back() ^= 1;
+    return result;
+  }
+  bool lie_about_verdict = true;
+
+ private:
+  MemoryDataplane memory_;
+};
+
+TEST_CASE("A replay whose program and model disagree tells it as an error", "[shuntctl]") {
+  const DesiredState desired = OneVip();
+  const auto frame =
+      FirstFrame(*Endpoint::Parse("198.51.100.7:40000"), *Endpoint::Parse("203.0.113.10:443"), Protocol::kTcp);
+  for (const bool verdict : {true, false}) {
+    auto liar = std::make_unique<Liar>(CapacitiesFor(desired));
+    liar->lie_about_verdict = verdict;
+    auto replay = Replay::Prepare(desired, {}, std::move(liar));
+    REQUIRE(replay);
+    const ReplayedFrame told = replay->Run(frame);
+    REQUIRE(told.failed);
+    REQUIRE_FALSE(told.leaves);
+    REQUIRE(Contains(Json::parse(told.line).at("error"), "model"));
+  }
+}
+
+TEST_CASE("A capture that is copied frame by frame is the same file", "[shuntctl]") {
+  const Folder folder;
+  const std::string in = folder.path + "/in.pcap";
+  const std::string out = folder.path + "/out.pcap";
+  for (const bool nanoseconds : {false, true}) {
+    const std::vector<uint8_t> frame(60, 0xab);
+    {
+      auto writer = CaptureWriter::Open(in, "", nanoseconds);
+      REQUIRE(writer);
+      writer->Write({1700000000, 123456}, frame);
+      writer->Write({1700000001, 999999}, std::span(frame).first(20));
+      REQUIRE(writer->Finish());
+    }
+    {
+      auto reader = CaptureReader::Open(in);
+      REQUIRE(reader);
+      REQUIRE(reader->nanoseconds() == nanoseconds);
+      auto writer = CaptureWriter::Open(out, in, reader->nanoseconds());
+      REQUIRE(writer);
+      int frames = 0;
+      for (auto captured = reader->Next(); captured && *captured; captured = reader->Next(), ++frames) {
+        writer->Write((*captured)->time, (*captured)->bytes);
+      }
+      REQUIRE(frames == 2);
+      REQUIRE(writer->Finish());
+    }
+    REQUIRE(FileText(in) == FileText(out));
+  }
+}
+
+TEST_CASE("Captures that cannot be are refused by name", "[shuntctl]") {
+  const Folder folder;
+  const std::string text = folder.path + "/text";
+  std::ofstream(text) << "no capture, but some text of more than a header's length";
+  REQUIRE(Contains(CaptureReader::Open(text).error().message, text));
+  REQUIRE(CaptureReader::Open(folder.path + "/none").error().kind == ErrorKind::kInvalid);
+  // A raw IP capture: the classic header with link type 101.
+  const std::string raw = folder.path + "/raw.pcap";
+  const char header[] = "\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\x04\0\x65\0\0";
+  std::ofstream(raw, std::ios::binary).write(header, 24);
+  REQUIRE(Contains(CaptureReader::Open(raw).error().message, "expected Ethernet"));
+  // Writing onto the capture that is read would destroy it.
+  REQUIRE(Contains(CaptureWriter::Open(raw, raw, false).error().message, "--out"));
+}
+
+}  // namespace
+}  // namespace shunt::ctl

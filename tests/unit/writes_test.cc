@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes from plan to plan, executed on a data plane that checks every step.
+#include "userspace/control/writes.h"
+
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "tests/unit/control_testing.h"
+#include "userspace/control/planner.h"
+#include "userspace/dataplane/packet_model.h"
+
+using namespace shunt;           // NOLINT: the tests read like the code
+using namespace shunt::testing;  // NOLINT
+
+namespace {
+
+constexpr Capacities kSmall{.max_vips = 16, .max_reals = 512, .max_flows = 64};
+const VipKey kVip = Key("203.0.113.10:443/tcp");
+
+Plan PlanOf(const DesiredState& state, const Plan& current = {}, int at_second = 0) {
+  const NextHopTable next_hops = NextHopsOf(state);
+  const auto plan = MakePlan({.desired = state,
+                              .next_hops = next_hops,
+                              .capacities = kSmall,
+                              .now = SteadyTime() + std::chrono::seconds(at_second)},
+                             current);
+  INFO((plan ? "" : plan.error().message));
+  REQUIRE(plan);
+  return *plan;
+}
+
+DesiredState WithReals(int count) {
+  DesiredState state = SmallState();
+  for (int i = 1; i <= count; ++i) state.vips[kVip].reals[Address(fmt::format("10.0.0.{}", i))] = {};
+  return state;
+}
+
+// Plans of one history, each made from the one before.
+std::vector<Plan> History(uint32_t seed, int steps) {
+  RandomChanges changes(seed);
+  DesiredState state = SmallState();
+  std::vector<Plan> plans(1);
+  for (int step = 0; step < steps; ++step) {
+    for (uint32_t i = 0; i <= changes.UpTo(4); ++i) changes.ChangeOneThing(state);
+    plans.push_back(PlanOf(state, plans.back(), 2 * step));
+  }
+  return plans;
+}
+
+void Install(const Plan& plan, Dataplane& dataplane) { REQUIRE(Execute(OrderWrites({}, plan), plan, dataplane)); }
+
+void CheckHolds(WatchedDataplane& dataplane, const Plan& plan) {
+  const auto read = dataplane.Read();
+  REQUIRE(read);
+  REQUIRE(Difference(*read, plan) == "");
+  REQUIRE(dataplane.violations() == std::vector<std::string>());
+}
+
+std::vector<std::string> NamesOf(const std::vector<Write>& writes) {
+  static const char* const kNames[] = {"ResetTraffic", "SetReals",     "SetRing",       "SetVip",
+                                       "SetAddress",   "RemoveVip",    "RemoveAddress", "RemoveRing",
+                                       "ClearReals",   "CarryTraffic", "ForgetFlows"};
+  std::vector<std::string> names;
+  for (const Write& write : writes) names.emplace_back(kNames[write.index()]);
+  return names;
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("Each plan of a history follows the last one without a moment in which a VIP is not whole") {
+  const uint32_t seed = GENERATE(1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u);
+  WatchedDataplane dataplane(kSmall);
+  const std::vector<Plan> plans = History(seed, 120);
+  for (size_t i = 1; i < plans.size(); ++i) {
+    CAPTURE(seed, i);
+    REQUIRE(Execute(OrderWrites(plans[i - 1], plans[i]), plans[i], dataplane));
+    CheckHolds(dataplane, plans[i]);
+  }
+}
+
+TEST_CASE("Any plan leads to any other, even to one of another history") {
+  std::vector<Plan> plans;
+  for (const uint32_t seed : {11u, 12u, 13u}) {
+    const auto history = History(seed, 40);
+    for (const size_t i : {0u, 9u, 10u, 25u, 40u}) plans.push_back(history[i]);
+  }
+  for (size_t i = 0; i < plans.size(); ++i) {
+    for (size_t j = 0; j < plans.size(); ++j) {
+      CAPTURE(i, j);
+      WatchedDataplane dataplane(kSmall);
+      Install(plans[i], dataplane);
+      REQUIRE(Execute(OrderWrites(plans[i], plans[j]), plans[j], dataplane));
+      CheckHolds(dataplane, plans[j]);
+    }
+  }
+}
+
+TEST_CASE("Wherever the writes stop, the undo leads back to the plan before") {
+  const uint32_t seed = GENERATE(21u, 22u, 23u);
+  const std::vector<Plan> plans = History(seed, 30);
+  for (size_t i = 1; i < plans.size(); ++i) {
+    const auto writes = OrderWrites(plans[i - 1], plans[i]);
+    for (size_t k = 1; k <= writes.size(); ++k) {
+      CAPTURE(seed, i, k);
+      WatchedDataplane dataplane(kSmall);
+      Install(plans[i - 1], dataplane);
+      dataplane.FailWrite(k);
+      REQUIRE_FALSE(Execute(writes, plans[i], dataplane));
+      REQUIRE(dataplane.writes() == k);
+      REQUIRE(Revert(plans[i], plans[i - 1], dataplane));
+      CheckHolds(dataplane, plans[i - 1]);
+    }
+  }
+}
+
+TEST_CASE("An undo goes on after an error and tells of it") {
+  const Plan one = PlanOf(WithReals(1));
+  const Plan four = PlanOf(WithReals(4), one);
+  WatchedDataplane dataplane(kSmall);
+  Install(one, dataplane);
+  REQUIRE(Execute(OrderWrites(one, four), four, dataplane));
+  dataplane.FailWrite(1);
+  const Status reverted = Revert(four, one, dataplane);
+  REQUIRE_FALSE(reverted);
+  CHECK_THAT(reverted.error().message, Catch::Contains("write 1 was made to fail"));
+  CHECK(dataplane.writes() > 4);
+}
+
+TEST_CASE("Equal plans need no writes, whether or not they share their rings") {
+  const DesiredState state = WithReals(5);
+  const Plan plan = PlanOf(state);
+  CHECK(OrderWrites(plan, plan).empty());
+  CHECK(OrderWrites(plan, PlanOf(state)).empty());
+  CHECK(OrderWrites({}, {}).empty());
+}
+
+TEST_CASE("A new VIP comes after its counters, reals and ring; its address comes last") {
+  CHECK(NamesOf(OrderWrites({}, PlanOf(WithReals(2)))) ==
+        Names{"ResetTraffic", "ClearReals", "SetReals", "SetRing", "SetVip", "SetAddress"});
+}
+
+TEST_CASE("A VIP that goes is removed before its ring, its reals and its flows") {
+  CHECK(NamesOf(OrderWrites(PlanOf(WithReals(2)), {})) ==
+        Names{"RemoveAddress", "RemoveVip", "RemoveRing", "ClearReals", "ForgetFlows"});
+}
+
+TEST_CASE("A VIP that outgrows its range serves from the new one before the old one goes, and its counts move") {
+  const Plan three = PlanOf(WithReals(3));
+  const auto writes = OrderWrites(three, PlanOf(WithReals(4), three));
+  CHECK(NamesOf(writes) == Names{"ResetTraffic", "ClearReals", "SetReals", "SetRing", "SetVip", "CarryTraffic",
+                                 "CarryTraffic", "CarryTraffic", "RemoveRing", "ClearReals"});
+  const auto& carry = std::get<write::CarryTraffic>(writes[5]);
+  CHECK(carry.from == 1);
+  CHECK(carry.to == 5);
+}
+
+TEST_CASE("A real that drains leaves the ring and nothing else") {
+  DesiredState state = WithReals(2);
+  const Plan before = PlanOf(state);
+  state.vips[kVip].reals[Address("10.0.0.1")].state = RealState::kDrain;
+  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetRing"});
+}
+
+TEST_CASE("A real that goes leaves the ring first, then the real table, then the flow table") {
+  DesiredState state = WithReals(2);
+  const Plan before = PlanOf(state);
+  state.vips[kVip].reals.erase(Address("10.0.0.1"));
+  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetRing", "ClearReals", "ForgetFlows"});
+}
+
+TEST_CASE("A ring of another size is written beside the old one, which goes last") {
+  DesiredState state = WithReals(2);
+  const Plan before = PlanOf(state);
+  state.defaults.ring_size = 17;
+  const auto writes = OrderWrites(before, PlanOf(state, before));
+  REQUIRE(NamesOf(writes) == Names{"SetRing", "SetVip", "RemoveRing"});
+  CHECK(std::get<write::SetRing>(writes[0]).ring_index == 3);
+  CHECK(std::get<write::RemoveRing>(writes[2]).ring_index == 2);
+}
+
+TEST_CASE("A ring that would take the place of one of another size waits until the VIP is down") {
+  DesiredState state = WithReals(2);
+  std::vector<Plan> plans{PlanOf(state)};
+  for (const uint32_t size : {17u, 19u}) {
+    state.defaults.ring_size = size;
+    plans.push_back(PlanOf(state, plans.back()));
+  }
+  REQUIRE(plans[0].vips.at(kVip).entry.ring_index == plans[2].vips.at(kVip).entry.ring_index);
+  WatchedDataplane dataplane(kSmall);
+  Install(plans[0], dataplane);
+  REQUIRE(Execute(OrderWrites(plans[0], plans[2]), plans[2], dataplane));
+  CheckHolds(dataplane, plans[2]);
+}
+
+TEST_CASE("An undo leaves the counters as they are") {
+  const Plan three = PlanOf(WithReals(3));
+  const Plan next = GENERATE_COPY(PlanOf(WithReals(4), three), Plan());
+  const auto writes = OrderWrites(three, next);
+  for (size_t k = 1; k <= writes.size(); ++k) {
+    CAPTURE(writes.size(), k);
+    WatchedDataplane dataplane(kSmall);
+    Install(three, dataplane);
+    for (uint16_t port = 1000; port < 1050; ++port) {
+      const Endpoint client{.address = Address("198.51.100.7"), .port = port};
+      const auto frame = FirstFrame(client, {.address = kVip.address, .port = kVip.port}, kVip.protocol);
+      REQUIRE(dataplane.RunFrame(frame, 1));
+    }
+    const std::vector<uint32_t> vips{three.vips.at(kVip).entry.id};
+    const std::vector<uint32_t> entries{1, 2, 3};
+    const auto vip_traffic = dataplane.ReadVipTraffic(vips).value();
+    const auto real_traffic = dataplane.ReadRealTraffic(entries).value();
+    REQUIRE(vip_traffic[0].packets == 50);
+    dataplane.FailWrite(k);
+    REQUIRE_FALSE(Execute(writes, next, dataplane));
+    REQUIRE(Revert(next, three, dataplane));
+    REQUIRE(dataplane.ReadVipTraffic(vips).value() == vip_traffic);
+    REQUIRE(dataplane.ReadRealTraffic(entries).value() == real_traffic);
+  }
+}
+
+TEST_CASE("What an earlier owner left in a range is cleared before a VIP gets it") {
+  MemoryDataplane dataplane(kSmall);
+  const Plan plan = PlanOf(WithReals(1));
+  const std::vector<RealWrite> leftovers{{.entry = 3, .real = {.address = Address("10.0.0.99"), .outer = {}}}};
+  REQUIRE(dataplane.SetReals(leftovers));
+  REQUIRE(Execute(OrderWrites({}, plan), plan, dataplane));
+  CHECK(Difference(dataplane.Read().value(), plan) == "");
+}
