@@ -29,7 +29,7 @@ ZeroRun LongestZeroRun(const std::array<unsigned, kGroups>& groups) {
 
 std::string Ipv6Text(const std::array<uint8_t, 16>& id) {
   std::array<unsigned, kGroups> groups{};
-  for (int i = 0; i < kGroups; ++i) groups[i] = static_cast<unsigned>(id[2 * i]) << 8 | id[2 * i + 1];
+  for (size_t i = 0; i < groups.size(); ++i) groups[i] = static_cast<unsigned>(id[2 * i]) << 8 | id[2 * i + 1];
   const ZeroRun zeros = LongestZeroRun(groups);
   std::string text;
   for (int i = 0; i < kGroups;) {

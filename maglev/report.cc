@@ -32,7 +32,21 @@ Reals MakeReals(uint32_t count, bool weighted, uint32_t trial) {
   Reals reals;
   for (uint32_t i = 0; i < count; ++i) {
     Real real{};
-    real.id = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, static_cast<uint8_t>(trial), static_cast<uint8_t>(i >> 8),
+    real.id = {0,
+               0,
+               0,
+               0,
+               0,
+               0,
+               0,
+               0,
+               0,
+               0,
+               0xff,
+               0xff,
+               10,
+               static_cast<uint8_t>(trial),
+               static_cast<uint8_t>(i >> 8),
                static_cast<uint8_t>(i)};
     real.weight = weighted ? 1 + static_cast<uint32_t>(Mix(i + 1000 * trial + 1) % 16) : 10;
     reals.push_back(real);
@@ -59,7 +73,7 @@ std::vector<double> Shares(const Reals& reals) {
 }
 
 struct Balance {
-  double furthest = 0;  // from the exact share, in slots
+  double furthest = 0;     // from the exact share, in slots
   double most_loaded = 0;  // slots over exact share, the largest quotient
 };
 
@@ -77,7 +91,9 @@ Balance MeasureBalance(bool paper, const Reals& reals, uint32_t ring_size) {
 }
 
 void PrintBalance() {
-  std::puts("| slots | reals | weights | furthest from exact, in slots: Shunt | paper | most loaded / exact: Shunt | paper |");
+  std::puts(
+      "| slots | reals | weights | furthest from exact, in slots: Shunt | paper "
+      "| most loaded / exact: Shunt | paper |");
   std::puts("| ---: | ---: | --- | ---: | ---: | ---: | ---: |");
   for (const uint32_t ring_size : kRingSizes) {
     for (const uint32_t count : kCounts) {
@@ -99,7 +115,7 @@ struct Change {
 };
 
 struct Disruption {
-  double must = 0;   // per cent of the ring
+  double must = 0;  // per cent of the ring
   double moved = 0;
 };
 
@@ -146,7 +162,9 @@ void PrintDisruption() {
   const Change hundredth = {"every 100th removed", [](Reals& reals) {
                               for (size_t i = 0; i < reals.size(); i += 100) reals[i].weight = 0;
                             }};
-  std::puts("| slots | reals | weights | change | must move | more than must: Shunt | paper | moved / must: Shunt | paper |");
+  std::puts(
+      "| slots | reals | weights | change | must move | more than must: Shunt | paper "
+      "| moved / must: Shunt | paper |");
   std::puts("| ---: | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: |");
   for (const uint32_t ring_size : kRingSizes) {
     for (const uint32_t count : kCounts) {
@@ -166,7 +184,9 @@ double BuildMs(bool paper, const Reals& reals, uint32_t ring_size) {
 }
 
 void PrintTimes(uint32_t rounds) {
-  std::puts("| slots | reals | weights | Shunt, ms: min / median / max | paper, ms: min / median / max | paper / Shunt |");
+  std::puts(
+      "| slots | reals | weights | Shunt, ms: min / median / max | paper, ms: min / median / max "
+      "| paper / Shunt |");
   std::puts("| ---: | ---: | --- | ---: | ---: | ---: |");
   for (const uint32_t ring_size : kRingSizes) {
     for (const uint32_t count : kCounts) {
@@ -183,8 +203,8 @@ void PrintTimes(uint32_t rounds) {
         std::sort(paper.begin(), paper.end());
         const size_t middle = rounds / 2;
         std::printf("| %u | %u | %s | %.2f / %.2f / %.2f | %.2f / %.2f / %.2f | %.2f |\n", ring_size, count,
-                    Kind(weighted), ours.front(), ours[middle], ours.back(), paper.front(), paper[middle],
-                    paper.back(), paper[middle] / ours[middle]);
+                    Kind(weighted), ours.front(), ours[middle], ours.back(), paper.front(), paper[middle], paper.back(),
+                    paper[middle] / ours[middle]);
       }
     }
   }

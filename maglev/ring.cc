@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // BuildRing: checks its input, puts the reals into an order that does not depend on the caller's, and hands over to
-// shares.h (how many slots each real owns), matching.h (which) and remainder.h (who gets what rounding leaves over). Pure functions, any thread.
+// shares.h (how many slots each real owns), matching.h (which) and remainder.h (who gets what rounding leaves over).
+// Pure functions, any thread.
 #include "maglev/ring.h"
 
 #include <algorithm>

@@ -21,8 +21,8 @@ std::vector<Share> ExactShares(std::span<const uint32_t> weights, uint32_t ring_
     left_over -= slots;
     if (slots == 0 && weights[i] != 0) without_slot.push_back(i);
   }
-  std::stable_sort(without_slot.begin(), without_slot.end(),
-                   [&](uint32_t a, uint32_t b) { return weights[a] > weights[b]; });
+  std::sort(without_slot.begin(), without_slot.end(),
+            [&](uint32_t a, uint32_t b) { return weights[a] != weights[b] ? weights[a] > weights[b] : a < b; });
   without_slot.resize(std::min(without_slot.size(), left_over));
   for (const uint32_t i : without_slot) shares[i].slots = 1;
   return shares;

@@ -16,10 +16,10 @@ struct Share {
 };
 
 // The exact share of real i is weights[i] * ring_size / (sum of weights). `slots` is that rounded down, and may_grow
-// says that something was lost by rounding: `slots` or `slots` + 1 are both less than 1 from exact. Rounding leaves some
-// slots over, always fewer than there are reals that may grow. The first of them go to reals whose share is less than
-// one slot, which would otherwise get no traffic, the largest first; between equals to the lower position.
-// The sum of `weights` must not be 0.
+// says that something was lost by rounding: `slots` and `slots` + 1 are both less than 1 from exact. Rounding leaves
+// some slots over. The first of them go to reals whose share is less than one slot, which would otherwise get no
+// traffic, the largest first, between equals the lower position; such a real may not grow. What is left over after
+// that is nothing, or fewer slots than there are reals that may grow. The sum of `weights` must not be 0.
 std::vector<Share> ExactShares(std::span<const uint32_t> weights, uint32_t ring_size);
 
 }  // namespace shunt::maglev

@@ -15,9 +15,7 @@ namespace shunt::maglev {
 uint64_t Mix(uint64_t x);
 
 // A number below `limit`, from the high half of `hash`; no division.
-inline uint32_t Reduce(uint64_t hash, uint32_t limit) {
-  return static_cast<uint32_t>(((hash >> 32) * limit) >> 32);
-}
+inline uint32_t Reduce(uint64_t hash, uint32_t limit) { return static_cast<uint32_t>(((hash >> 32) * limit) >> 32); }
 
 // Hash of a real's id, the same on every machine.
 uint64_t HashId(const std::array<uint8_t, 16>& id);
@@ -26,16 +24,17 @@ uint64_t HashId(const std::array<uint8_t, 16>& id);
 // visits see every slot once. Visit times grow as 1/weight: twice the weight walks twice as fast.
 struct Walk {
   uint32_t first_slot;
-  uint32_t stride;     // 1 to ring_size - 1
-  uint32_t slowness;   // 2^32 / weight, rounded down
-  uint32_t head_start; // less than the time of one step: keeps reals of equal weight from moving all at once
+  uint32_t stride;      // 1 to ring_size - 1
+  uint32_t slowness;    // 2^32 / weight, rounded down
+  uint32_t head_start;  // less than the time of one step: keeps reals of equal weight from moving all at once
 };
 
 Walk MakeWalk(uint64_t id_hash, uint32_t weight, uint32_t ring_size);
 
-// Before it is divided by the weight, the time of visit k is the mean of the k-th smallest of ring_size exponential
-// variables: 1/n + 1/(n-1) + … A race of such walks is won in proportion to the weights, which the plain time k/weight
-// would give only to reals that own few slots. In units of 2^-28; kNever after the last slot of the ring.
+// Before it is divided by the weight, the time of visit k is the mean of the k-th smallest of n exponential variables,
+// n being the ring size: 1/n + 1/(n-1) + … (k terms, so 0 for visit 0). A race of such walks is won in proportion to
+// the weights, which the plain time k/weight would give only to reals that own few slots. In units of 2^-28; kNever
+// after the last slot.
 class VisitTimes {
  public:
   static constexpr uint32_t kNever = UINT32_MAX;

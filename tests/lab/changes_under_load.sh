@@ -8,7 +8,7 @@ loads_start() {
   load_start http6 http client2 "$VIP6" "$SCRATCH/http6"
   load_start udp4 udp client2 "$VIP4" "$SCRATCH/udp4"
   load_start udp6 udp client1 "$VIP6" "$SCRATCH/udp6"
-  loads_go_on 100
+  loads_go_on 40
 }
 
 loads_stop_without_failures() {
@@ -16,7 +16,7 @@ loads_stop_without_failures() {
   for label in http4 http6 udp4 udp6; do load_stop "$label"; done
   for label in http4 http6 udp4 udp6; do
     expect_equal "failed requests of $label" "$(count_of failed "$SCRATCH/$label")" 0
-    expect_between "requests of $label" "$(wc -l <"$SCRATCH/$label")" 300 1000000
+    expect_between "requests of $label" "$(wc -l <"$SCRATCH/$label")" 120 1000000
   done
 }
 
@@ -46,16 +46,16 @@ somebody_on() { # N
 drain_remove_add() {
   loads_start
   each_vip drain 2
-  loads_go_on 100
+  loads_go_on 40
   nobody_new_on 2
   fresh_flows client2
   poll 30 is_idle 2
   each_vip rm 2
-  loads_go_on 100
+  loads_go_on 40
   nobody_new_on 2
   each_vip add 2 --weight=10
   poll 20 next_hops_known
-  loads_go_on 100
+  loads_go_on 40
   somebody_on 2
   loads_stop_without_failures
 }
@@ -64,9 +64,9 @@ weights_change() {
   local n
   loads_start
   for n in 1 2 3 4; do each_vip set "$n" --weight=$((n * 25)); done
-  loads_go_on 100
+  loads_go_on 40
   each_vip set 4 --weight=0
-  loads_go_on 100
+  loads_go_on 40
   nobody_new_on 4
   each_vip set 4 --weight=10
   loads_stop_without_failures

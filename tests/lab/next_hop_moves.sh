@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 every_next_hop_is() { # MAC
   local hops
   hops=$(ctl -o json real list | jq -r '.reals[].next_hop' | sort -u)
-  [[ -n $hops && -z $(grep -v "$1" <<<"$hops") ]]
+  [[ -n $hops ]] && ! grep -qv "$1" <<<"$hops"
 }
 
 answers_come_back() {

@@ -8,7 +8,7 @@ loads_start() {
   load_start http4 http client1 "$VIP4" "$SCRATCH/http4"
   load_start http6 http client2 "$VIP6" "$SCRATCH/http6"
   load_start udp4 udp client2 "$VIP4" "$SCRATCH/udp4"
-  loads_go_on 100
+  loads_go_on 40
 }
 
 loads_stop_without_failures() {
@@ -24,12 +24,12 @@ restart_loses_nothing() {
   before=$(lab_verdict_sum 1)
   loads_start
   lab_daemon_stop 1 "$1"
-  loads_go_on 100
+  loads_go_on 40
   lab_daemon_start 1
-  loads_go_on 100
+  loads_go_on 40
   loads_stop_without_failures
   expect_equal "the state after the restart" "$(ctl dump)" "$dump"
-  expect_between "verdicts counted so far" "$(lab_verdict_sum 1)" $((before + 500)) 100000000
+  expect_between "verdicts counted so far" "$(lab_verdict_sum 1)" $((before + 300)) 100000000
 }
 
 # What is changed in the file while the daemon is away is done when it comes back.
@@ -68,7 +68,7 @@ detach_leaves_nothing() {
   attached || { echo "nothing is attached while it runs"; return 1; }
   lab_daemon_stop 1
   ! attached || { echo "a program is still attached to eth0"; return 1; }
-  expect_equal "pins" "$(find "$LAB/balancer1/bpffs" -mindepth 1 ! -name '*.debug')" ""
+  expect_equal "pins" "$(find "$LAB/balancer1/bpffs" -mindepth 1 ! -name '*.debug' ! -name xdp)" "" # libxdp keeps its lock there
 }
 
 comes_back_after_detaching() {

@@ -33,9 +33,7 @@ std::vector<uint16_t> SlowMatching(const std::vector<Contender>& contenders, uin
       visits.emplace_back(MomentOf(walk, times[k]), position, slot);
     }
   }
-  std::stable_sort(visits.begin(), visits.end(), [](const auto& a, const auto& b) {
-    return std::tie(std::get<0>(a), std::get<1>(a)) < std::tie(std::get<0>(b), std::get<1>(b));
-  });
+  std::sort(visits.begin(), visits.end());  // no real makes two visits at one moment
   std::vector<uint16_t> owners(ring_size, kNoReal);
   for (const auto& [moment, position, slot] : visits) {
     if (owners[slot] != kNoReal || missing[position] == 0) continue;
@@ -46,7 +44,8 @@ std::vector<uint16_t> SlowMatching(const std::vector<Contender>& contenders, uin
 }
 
 // Reals of random weights, with shares that leave `left_over` slots.
-std::vector<Contender> RandomContenders(std::mt19937_64& random, uint32_t count, uint32_t heaviest, uint32_t ring_size) {
+std::vector<Contender> RandomContenders(std::mt19937_64& random, uint32_t count, uint32_t heaviest,
+                                        uint32_t ring_size) {
   std::vector<Contender> contenders;
   std::vector<uint32_t> weights;
   for (uint32_t i = 0; i < count; ++i) weights.push_back(1 + static_cast<uint32_t>(random() % heaviest));

@@ -35,7 +35,8 @@ Real V4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint32_t weight) {
 Reals EqualReals(uint32_t count, uint32_t weight = 10) {
   Reals reals;
   for (uint32_t i = 0; i < count; ++i) {
-    reals.push_back(V4(10, static_cast<uint8_t>(i >> 16), static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i), weight));
+    reals.push_back(
+        V4(10, static_cast<uint8_t>(i >> 16), static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i), weight));
   }
   return reals;
 }
@@ -177,6 +178,16 @@ TEST_CASE("a real whose share is less than one slot still gets one when rounding
   for (size_t i = 90; i < 95; ++i) CHECK(slots[i] == 1);
 }
 
+TEST_CASE("of reals whose share is less than one slot the largest are served first", "[maglev]") {
+  Reals reals = EqualReals(20, 1);
+  reals[0].weight = 60000;
+  for (size_t i = 10; i < 20; ++i) reals[i].weight = 300;  // 0.48 of 101 slots each, 4.79 and a little together
+  const std::vector<uint32_t> slots = SlotsOf(Built(reals, 101), reals.size());
+  CHECK(slots[0] == 96);
+  CHECK(std::accumulate(slots.begin() + 1, slots.begin() + 10, 0u) == 0);
+  CHECK(std::accumulate(slots.begin() + 10, slots.end(), 0u) == 5);
+}
+
 TEST_CASE("the ring does not depend on the order of the reals", "[maglev]") {
   Random random(2);
   for (int round = 0; round < 100; ++round) {
@@ -194,10 +205,10 @@ TEST_CASE("the ring does not depend on the order of the reals", "[maglev]") {
 
 TEST_CASE("only the ratios of the weights matter", "[maglev]") {
   Random random(3);
-  Reals reals = RandomReals(random, 50, 90);
-  const Ring ring = Built(reals, 4093);
-  for (Real& real : reals) real.weight *= 7;
-  CHECK(Built(reals, 4093) == ring);
+  Reals reals = RandomReals(random, 1000, 90);
+  const Ring ring = Built(reals, kMaxRingSize);
+  for (Real& real : reals) real.weight *= 719;
+  CHECK(Built(reals, kMaxRingSize) == ring);
 }
 
 TEST_CASE("little more than must moves when one real of a few leaves", "[maglev]") {
@@ -272,8 +283,7 @@ TEST_CASE("primes are told from other numbers", "[maglev]") {
 }
 
 TEST_CASE("a wrong ring size is refused with a right one", "[maglev]") {
-  CHECK(ErrorOf(EqualReals(2), 0) ==
-        "ring size 0 is out of range: choose a prime from 2 to 655373, such as 65537");
+  CHECK(ErrorOf(EqualReals(2), 0) == "ring size 0 is out of range: choose a prime from 2 to 655373, such as 65537");
   CHECK(ErrorOf(EqualReals(2), 655379) ==
         "ring size 655379 is out of range: choose a prime from 2 to 655373, such as 65537");
   CHECK(ErrorOf(EqualReals(2), 65536) == "ring size 65536 is not a prime number: choose 65521 or 65537");
