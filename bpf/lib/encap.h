@@ -82,8 +82,8 @@ static __always_inline enum verdict encap_ipv6(struct xdp_md *ctx, const struct 
 		return VERDICT_DROP_NO_HEADROOM;
 	copy_header(frame, packet->real->header, OUTER_IPV6_BYTES);
 	outer = frame + sizeof(struct ethhdr);
-	*(__be32 *)outer = bpf_htonl(6u << 28 | (__u32)packet->traffic_class << 20 |
-				     ((__u32)packet->flow_hash & FLOW_LABEL_MASK));
+	*(__be32 *)outer =
+		bpf_htonl(6u << 28 | (__u32)packet->traffic_class << 20 | ((__u32)packet->flow_hash & FLOW_LABEL_MASK));
 	outer->payload_len = bpf_htons(packet->ip_bytes);
 	outer->nexthdr = packet->is_ipv6 ? PROTOCOL_IPV6 : PROTOCOL_IPIP;
 	outer->saddr.s6_addr32[3] |= spread;

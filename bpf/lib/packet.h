@@ -27,7 +27,7 @@
 struct packet {
 	/* set by parse */
 	__u32 l3_offset; /* where the IP header begins: 14 and 4 for each VLAN tag */
-	__u32 ip_bytes;	 /* the IP packet's length by its own header */
+	__u32 ip_bytes;  /* the IP packet's length by its own header */
 	struct shunt_address source;
 	struct shunt_address destination;
 	union {

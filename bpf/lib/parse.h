@@ -19,7 +19,8 @@
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 #define IPV4_MAPPED_PREFIX bpf_htonl(0x0000ffff) /* third word of ::ffff:0:0/96 */
 
-enum ipv6_next_header { /* RFC 8200 and the IANA registry of extension headers */
+/* RFC 8200 and the IANA registry of extension headers */
+enum ipv6_next_header {
 	IPV6_HOP_BY_HOP = 0,
 	IPV6_ROUTING = 43,
 	IPV6_FRAGMENT = 44,

@@ -13,8 +13,8 @@
 static __always_inline int verdict_action(enum verdict verdict)
 {
 	switch (verdict) {
-#define SHUNT_VERDICT_CASE(name, action, sentence) \
-	case VERDICT_##name:                       \
+#define SHUNT_VERDICT_CASE(name, action, sentence)                                                                     \
+	case VERDICT_##name:                                                                                           \
 		return XDP_##action;
 		SHUNT_VERDICTS(SHUNT_VERDICT_CASE)
 #undef SHUNT_VERDICT_CASE

@@ -40,7 +40,7 @@ class Folder {
 };
 
 mode_t ModeOf(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return lstat(path.c_str(), &status) == 0 ? status.st_mode & 07777 : 0;
 }
 

@@ -32,8 +32,8 @@ Result<bool> HasNanoseconds(const std::string& path) {
 unsigned Precision(bool nanoseconds) { return nanoseconds ? PCAP_TSTAMP_PRECISION_NANO : PCAP_TSTAMP_PRECISION_MICRO; }
 
 bool IsSameFile(const std::string& one, const std::string& other) {
-  struct stat first {};
-  struct stat second {};
+  struct stat first{};
+  struct stat second{};
   return stat(one.c_str(), &first) == 0 && stat(other.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
          first.st_ino == second.st_ino && S_ISREG(first.st_mode);
 }

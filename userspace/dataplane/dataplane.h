@@ -80,7 +80,7 @@ class Dataplane {
   // Sums over all CPUs, in the order asked for.
   virtual Result<std::vector<Traffic>> ReadVipTraffic(std::span<const uint32_t> vip_ids) = 0;
   virtual Result<std::vector<Traffic>> ReadRealTraffic(std::span<const uint32_t> entries) = 0;
-  virtual Result<std::vector<VerdictCount>> ReadVerdicts() = 0;  // all of AllVerdicts(), in order
+  virtual Result<std::vector<VerdictCount>> ReadVerdicts() = 0;             // all of AllVerdicts(), in order
   virtual Result<std::vector<RememberedFlow>> ReadFlows(size_t limit) = 0;  // at most `limit`, in no order
 
   // Runs the program on one Ethernet frame (14 bytes or more) as if it came in by `ingress_ifindex`; counts and

@@ -6,9 +6,8 @@
 namespace shunt {
 
 Capacities DefaultCapacities() {
-  return {.max_vips = SHUNT_MAX_VIPS_DEFAULT,
-          .max_reals = SHUNT_MAX_REALS_DEFAULT,
-          .max_flows = SHUNT_MAX_FLOWS_DEFAULT};
+  return {
+      .max_vips = SHUNT_MAX_VIPS_DEFAULT, .max_reals = SHUNT_MAX_REALS_DEFAULT, .max_flows = SHUNT_MAX_FLOWS_DEFAULT};
 }
 
 }  // namespace shunt

@@ -43,8 +43,9 @@ Status CheckRing(uint32_t ring_index, const Capacities& capacities) {
 // The id is where the VIP counts and, twice, where its rings are.
 Status CheckVipId(const VipKey& key, uint32_t id, const Capacities& capacities) {
   if (id > 0 && id <= capacities.max_vips) return {};
-  return Fail(ErrorKind::kInvalid, fmt::format("setting VIP {}: id {}; ids run from 1 to {}, the VIPs there is room for",
-                                               key.ToString(), id, capacities.max_vips));
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("setting VIP {}: id {}; ids run from 1 to {}, the VIPs there is room for", key.ToString(), id,
+                          capacities.max_vips));
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ struct RealEntry {
 
 // One entry of the VIP table.
 struct VipEntry {
-  uint32_t id = 0;             // 1 to max_vips
+  uint32_t id = 0;  // 1 to max_vips
   Tracking tracking = Tracking::kNone;
   uint32_t real_base = 0;      // entry of the real table that index 0 stands for; index 0 is never a real
   uint32_t real_capacity = 0;  // entries that belong to the VIP, a power of two

@@ -42,7 +42,7 @@ Result<sockaddr_un> AddressOf(const std::string& socket_path) {
 
 // Removes what a daemon that died left behind, and nothing else.
 Status RemoveStaleSocket(const std::string& socket_path, const sockaddr_un& address) {
-  struct stat status {};
+  struct stat status{};
   if (lstat(socket_path.c_str(), &status) != 0) {
     if (errno == ENOENT) return {};
     return FailErrno(fmt::format("socket {}", socket_path), errno);

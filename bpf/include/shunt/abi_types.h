@@ -48,12 +48,12 @@ enum shunt_vip_flags {
 
 /* Value of `vips`: what a packet of this VIP needs before its ring is read. */
 struct shunt_vip {
-	__u32 id;         /* index into `vip_counters`, and the VIP in flow keys; 1 and up, 0 in an address entry */
-	__u16 flags;      /* enum shunt_vip_flags */
+	__u32 id;    /* index into `vip_counters`, and the VIP in flow keys; 1 and up, 0 in an address entry */
+	__u16 flags; /* enum shunt_vip_flags */
 	__u8 real_capacity_log2; /* entries of `reals` that belong to this VIP, as a power of two; user space's */
 	__u8 zero;
-	__u32 real_base;  /* entry of `reals` that index 0 of this VIP's slots stands for */
-	__u32 ring;       /* index into `rings`: 2 * id or 2 * id + 1; the other one is free for a ring of another size */
+	__u32 real_base; /* entry of `reals` that index 0 of this VIP's slots stands for */
+	__u32 ring; /* index into `rings`: 2 * id or 2 * id + 1; the other one is free for a ring of another size */
 	__u32 ring_slots; /* slots in the ring; 0 = no real takes traffic */
 	__u32 zero2;
 	__u64 hash_key[2]; /* secret of the flow hash, derived from the store's hash_key and the VIP */
@@ -70,22 +70,22 @@ SHUNT_ASSERT_SIZE(struct shunt_ring_slot, 4);
 #define SHUNT_OUTER_HEADER_BYTES 54u /* Ethernet (14) and IPv6 (40); with IPv4 (20) the rest is zero */
 
 enum shunt_real_state {
-	SHUNT_REAL_ABSENT = 0,      /* no such real: a flow that names it is a miss */
-	SHUNT_REAL_UNRESOLVED = 1,  /* serves, but its next hop is not known */
-	SHUNT_REAL_OUTER_IPV4 = 4,  /* ready, outer header is IPv4 */
-	SHUNT_REAL_OUTER_IPV6 = 6,  /* ready, outer header is IPv6 */
+	SHUNT_REAL_ABSENT = 0,     /* no such real: a flow that names it is a miss */
+	SHUNT_REAL_UNRESOLVED = 1, /* serves, but its next hop is not known */
+	SHUNT_REAL_OUTER_IPV4 = 4, /* ready, outer header is IPv4 */
+	SHUNT_REAL_OUTER_IPV6 = 6, /* ready, outer header is IPv6 */
 };
 
 /* Value of `reals`: one cache line with everything that encapsulation writes. */
 struct shunt_real {
 	__u8 header[SHUNT_OUTER_HEADER_BYTES]; /* Ethernet, then IP with lengths and inner protocol zero. The IPv4
-	                                        * checksum field holds the ones' complement SUM (not inverted) of
-	                                        * the fields that stand here; the program adds what it patches. */
+						* checksum field holds the ones' complement SUM (not inverted) of
+						* the fields that stand here; the program adds what it patches. */
 	__u8 state;                            /* enum shunt_real_state */
-	__u8 spread_bits; /* low bits of the outer source filled from the flow hash; 0 to 32. They are zero in
-	                   * `header`. */
-	__u32 egress_ifindex;    /* interface the packet leaves by */
-	__u16 max_inner_bytes;   /* longest inner IP packet: egress MTU less the outer IP header */
+	__u8 spread_bits;      /* low bits of the outer source filled from the flow hash; 0 to 32. They are zero in
+				* `header`. */
+	__u32 egress_ifindex;  /* interface the packet leaves by */
+	__u16 max_inner_bytes; /* longest inner IP packet: egress MTU less the outer IP header */
 	__u16 zero;
 };
 SHUNT_ASSERT_SIZE(struct shunt_real, 64);
