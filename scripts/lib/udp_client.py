@@ -14,9 +14,9 @@ def ask(address: str, port: int, size: int) -> str:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as client:
         client.settimeout(3)
-        client.connect((address, port))
         question = os.urandom(size)
         try:
+            client.connect((address, port))
             client.send(question)
             answer = client.recv(65535)
         except OSError:

@@ -85,7 +85,7 @@ TEMPLATE_TEST_CASE("a ring is swapped for another of the same size at once", "",
   Must(Install(*dataplane, plan));
   const uint32_t ring_index = plan.vips.begin()->second.entry.ring_index;
   for (const std::vector<uint16_t>& owners : {std::vector<uint16_t>{1, 1}, {2, 2}, {0, 0}, {2, 1}}) {
-    Must(dataplane->SetRing(ring_index, RingOf(owners)));
+    Must(SetRing(*dataplane, ring_index, RingOf(owners)));
     plan.vips.begin()->second.ring = std::make_shared<const Ring>(RingOf(owners));
     MustHold(*dataplane, plan);
     const auto result = Must(dataplane->RunFrame(BuildFrame({}), kIngress));
@@ -108,7 +108,7 @@ TEMPLATE_TEST_CASE("a ring of another size is written beside the old one and com
   vip.ring = std::make_shared<const Ring>(RingOf(std::vector<uint16_t>(65537, 2)));
   vip.entry.ring_index = old_index + 1;
   vip.entry.ring_slots = 65537;
-  Must(dataplane->SetRing(vip.entry.ring_index, *vip.ring));
+  Must(SetRing(*dataplane, vip.entry.ring_index, *vip.ring));
   Must(dataplane->SetVip(Vip(kService), vip.entry));
   Must(dataplane->RemoveRing(old_index));
   MustHold(*dataplane, plan);
@@ -121,7 +121,7 @@ TEMPLATE_TEST_CASE("a VIP whose ring is missing or of another size is told witho
   Must(Install(*dataplane, plan));
   PlannedVip& vip = plan.vips.begin()->second;
   const uint32_t ring_index = vip.entry.ring_index;
-  Must(dataplane->SetRing(ring_index, RingOf({1, 1, 1})));
+  Must(SetRing(*dataplane, ring_index, RingOf({1, 1, 1})));
   vip.entry.ring_slots = 0;
   vip.ring = std::make_shared<const Ring>();
   MustHold(*dataplane, plan);
@@ -134,7 +134,7 @@ TEMPLATE_TEST_CASE("a ring of no slots is no ring", "", InMemory, InKernel) {
   const auto dataplane = TestType::Open(kSmall);
   const Plan plan = OneVip();
   Must(Install(*dataplane, plan));
-  Must(dataplane->SetRing(plan.vips.begin()->second.entry.ring_index, {}));
+  Must(SetRing(*dataplane, plan.vips.begin()->second.entry.ring_index, {}));
   CHECK(VerdictOn(*dataplane, {}) == "DROP_NO_REAL");
 }
 
@@ -245,8 +245,8 @@ TEMPLATE_TEST_CASE("a real whose entry has no place is refused by number", "", I
 TEMPLATE_TEST_CASE("a ring whose index has no place is refused by number", "", InMemory, InKernel) {
   const auto dataplane = TestType::Open(kSmall);
   const uint32_t last = 2 * kSmall.max_vips + 1;
-  Must(dataplane->SetRing(last, RingOf({1})));
-  MustRefuse(dataplane->SetRing(last + 1, RingOf({1})), "18");
+  Must(SetRing(*dataplane, last, RingOf({1})));
+  MustRefuse(SetRing(*dataplane, last + 1, RingOf({1})), "18");
   MustRefuse(dataplane->RemoveRing(last + 1), "18");
 }
 

@@ -183,7 +183,7 @@ TEMPLATE_TEST_CASE("a remembered flow stays when the ring is swapped, and moves 
   const Plan plan = Tracked();
   Must(Install(*dataplane, plan));
   Send(*dataplane, {.source_port = 1});
-  Must(dataplane->SetRing(plan.vips.at(Vip(kService)).entry.ring_index, RingOf({2, 2})));
+  Must(SetRing(*dataplane, plan.vips.at(Vip(kService)).entry.ring_index, RingOf({2, 2})));
   CHECK(Must(dataplane->RunFrame(BuildFrame({.source_port = 1}), kIngress)).frame.at(33) == 11);
   CHECK(Must(dataplane->RunFrame(BuildFrame({.source_port = 2}), kIngress)).frame.at(33) == 12);
   const uint32_t entry = EntryOf(plan, kService, 1);
@@ -214,7 +214,7 @@ TEMPLATE_TEST_CASE("flows of VIPs and reals that a plan does not have are forgot
   Plan plan = Tracked();
   Must(Install(*dataplane, plan));
   SendFlows(*dataplane, 1, 20);
-  Must(dataplane->SetRing(plan.vips.at(Vip(kService)).entry.ring_index, RingOf({2, 2})));
+  Must(SetRing(*dataplane, plan.vips.at(Vip(kService)).entry.ring_index, RingOf({2, 2})));
   SendFlows(*dataplane, 101, 30);
   Send(*dataplane, {.destination = "2001:db8:1::10", .protocol = kUdp});
   Must(dataplane->ForgetFlowsExcept(plan));

@@ -144,7 +144,7 @@ void Harness::SetRing(const VipKey& vip, const std::vector<uint16_t>& owners) {
   const VipEntry& entry = plan_.vips.at(vip).entry;
   REQUIRE(owners.size() == entry.ring_slots);
   tables_.rings[entry.ring_index] = RingOf(owners);
-  Must(kernel_->SetRing(entry.ring_index, RingOf(owners)));
+  Must(test::SetRing(*kernel_, entry.ring_index, RingOf(owners)));
 }
 
 void Harness::SetReal(const VipKey& vip, uint16_t index, const RealEntry& real) {

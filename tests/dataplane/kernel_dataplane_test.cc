@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/dataplane/pinned.h"
+#include "tests/dataplane/plans.h"
 #include "userspace/dataplane/verdict.h"
 
 namespace shunt {
@@ -165,7 +166,7 @@ TEST_CASE("The largest ring is written, swapped for another and read back") {
     Ring ring(slots);
     for (uint32_t i = 0; i < slots; ++i) ring[i] = {static_cast<uint16_t>(i * 7), static_cast<uint16_t>(i >> 8)};
     entry.ring_slots = slots;
-    REQUIRE((*dataplane)->SetRing(6, ring));
+    REQUIRE(test::SetRing(**dataplane, 6, ring));
     REQUIRE((*dataplane)->SetVip(ServedVip(), entry));
     CHECK(*(*dataplane)->Read()->vips.at(ServedVip()).ring == ring);
   }

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/dataplane/plans.h"
 #include "userspace/dataplane/packet_model.h"
 #include "userspace/dataplane/verdict.h"
 
@@ -33,7 +34,7 @@ VipEntry Install(Dataplane& dataplane) {
                              {10, {IpAddress::Parse("2001:db8::12").value(), {}}}};
   const VipEntry entry{3, Tracking::kAll, 8, 4, 6, 5, {1, 2}};
   REQUIRE(dataplane.SetReals(reals));
-  REQUIRE(dataplane.SetRing(6, {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}}));
+  REQUIRE(test::SetRing(dataplane, 6, {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}}));
   REQUIRE(dataplane.SetAddress(ServedVip().address, {.has_tcp = false, .has_udp = true}));
   REQUIRE(dataplane.SetVip(ServedVip(), entry));
   return entry;

@@ -61,12 +61,17 @@ Plan MakePlan(const std::vector<VipSpec>& vips) {
   return plan;
 }
 
+Status SetRing(Dataplane& dataplane, uint32_t ring_index, const Ring& ring) {
+  const RingWrite write{ring_index, std::make_shared<const Ring>(ring)};
+  return dataplane.SetRings({&write, 1});
+}
+
 Status Install(Dataplane& dataplane, const Plan& plan) {
   for (const auto& [key, vip] : plan.vips) {
     std::vector<RealWrite> writes;
     for (const auto& [index, real] : vip.reals) writes.push_back({vip.entry.real_base + index, real});
     if (auto set = dataplane.SetReals(writes); !set) return set;
-    if (auto set = dataplane.SetRing(vip.entry.ring_index, *vip.ring); !set) return set;
+    if (auto set = SetRing(dataplane, vip.entry.ring_index, *vip.ring); !set) return set;
     if (auto set = dataplane.SetVip(key, vip.entry); !set) return set;
   }
   for (const auto& [address, entry] : AddressesOf(plan)) {

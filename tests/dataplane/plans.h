@@ -42,6 +42,8 @@ Plan MakePlan(const std::vector<VipSpec>& vips);
 
 Ring RingOf(const std::vector<uint16_t>& owners);
 
+Status SetRing(Dataplane& dataplane, uint32_t ring_index, const Ring& ring);
+
 // Writes all of a plan; what else is in the data plane stays.
 Status Install(Dataplane& dataplane, const Plan& plan);
 

@@ -167,8 +167,12 @@ Status WatchedDataplane::ClearReals(std::span<const uint32_t> entries) {
       });
 }
 
-Status WatchedDataplane::SetRing(uint32_t ring_index, const Ring& ring) {
-  return Write("SetRing", [&] { return memory_.SetRing(ring_index, ring); }, [&] { rings_[ring_index] = ring; });
+Status WatchedDataplane::SetRings(std::span<const RingWrite> rings) {
+  return Write(
+      "SetRings", [&] { return memory_.SetRings(rings); },
+      [&] {
+        for (const auto& [ring_index, ring] : rings) rings_[ring_index] = *ring;
+      });
 }
 
 Status WatchedDataplane::RemoveRing(uint32_t ring_index) {

@@ -63,7 +63,7 @@ class WatchedDataplane final : public Dataplane {
   Result<Plan> Read() override { return memory_.Read(); }
   Status SetReals(std::span<const RealWrite> reals) override;
   Status ClearReals(std::span<const uint32_t> entries) override;
-  Status SetRing(uint32_t ring_index, const Ring& ring) override;
+  Status SetRings(std::span<const RingWrite> rings) override;
   Status RemoveRing(uint32_t ring_index) override;
   Status SetVip(const VipKey& key, const VipEntry& entry) override;
   Status RemoveVip(const VipKey& key) override;

@@ -255,7 +255,7 @@ class Liar final : public Dataplane {
   Result<Plan> Read() override { return memory_.Read(); }
   Status SetReals(std::span<const RealWrite> reals) override { return memory_.SetReals(reals); }
   Status ClearReals(std::span<const uint32_t> entries) override { return memory_.ClearReals(entries); }
-  Status SetRing(uint32_t index, const Ring& ring) override { return memory_.SetRing(index, ring); }
+  Status SetRings(std::span<const RingWrite> rings) override { return memory_.SetRings(rings); }
   Status RemoveRing(uint32_t index) override { return memory_.RemoveRing(index); }
   Status SetVip(const VipKey& key, const VipEntry& entry) override { return memory_.SetVip(key, entry); }
   Status RemoveVip(const VipKey& key) override { return memory_.RemoveVip(key); }

@@ -61,7 +61,7 @@ void CheckHolds(WatchedDataplane& dataplane, const Plan& plan) {
 }
 
 std::vector<std::string> NamesOf(const std::vector<Write>& writes) {
-  static const char* const kNames[] = {"ResetTraffic", "SetReals",     "SetRing",       "SetVip",
+  static const char* const kNames[] = {"ResetTraffic", "SetReals",     "SetRings",      "SetVip",
                                        "SetAddress",   "RemoveVip",    "RemoveAddress", "RemoveRing",
                                        "ClearReals",   "CarryTraffic", "ForgetFlows"};
   std::vector<std::string> names;
@@ -142,7 +142,7 @@ TEST_CASE("Equal plans need no writes, whether or not they share their rings") {
 
 TEST_CASE("A new VIP comes after its counters, reals and ring; its address comes last") {
   CHECK(NamesOf(OrderWrites({}, PlanOf(WithReals(2)))) ==
-        Names{"ResetTraffic", "ClearReals", "SetReals", "SetRing", "SetVip", "SetAddress"});
+        Names{"ResetTraffic", "ClearReals", "SetReals", "SetRings", "SetVip", "SetAddress"});
 }
 
 TEST_CASE("A VIP that goes is removed before its ring, its reals and its flows") {
@@ -153,7 +153,7 @@ TEST_CASE("A VIP that goes is removed before its ring, its reals and its flows")
 TEST_CASE("A VIP that outgrows its range serves from the new one before the old one goes, and its counts move") {
   const Plan three = PlanOf(WithReals(3));
   const auto writes = OrderWrites(three, PlanOf(WithReals(4), three));
-  CHECK(NamesOf(writes) == Names{"ResetTraffic", "ClearReals", "SetReals", "SetRing", "SetVip", "CarryTraffic",
+  CHECK(NamesOf(writes) == Names{"ResetTraffic", "ClearReals", "SetReals", "SetRings", "SetVip", "CarryTraffic",
                                  "CarryTraffic", "CarryTraffic", "RemoveRing", "ClearReals"});
   const auto& carry = std::get<write::CarryTraffic>(writes[5]);
   CHECK(carry.from == 1);
@@ -164,14 +164,14 @@ TEST_CASE("A real that drains leaves the ring and nothing else") {
   DesiredState state = WithReals(2);
   const Plan before = PlanOf(state);
   state.vips[kVip].reals[Address("10.0.0.1")].state = RealState::kDrain;
-  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetRing"});
+  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetRings"});
 }
 
 TEST_CASE("A real that goes leaves the ring first, then the real table, then the flow table") {
   DesiredState state = WithReals(2);
   const Plan before = PlanOf(state);
   state.vips[kVip].reals.erase(Address("10.0.0.1"));
-  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetRing", "ClearReals", "ForgetFlows"});
+  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetRings", "ClearReals", "ForgetFlows"});
 }
 
 TEST_CASE("A ring of another size is written beside the old one, which goes last") {
@@ -179,8 +179,8 @@ TEST_CASE("A ring of another size is written beside the old one, which goes last
   const Plan before = PlanOf(state);
   state.defaults.ring_size = 17;
   const auto writes = OrderWrites(before, PlanOf(state, before));
-  REQUIRE(NamesOf(writes) == Names{"SetRing", "SetVip", "RemoveRing"});
-  CHECK(std::get<write::SetRing>(writes[0]).ring_index == 3);
+  REQUIRE(NamesOf(writes) == Names{"SetRings", "SetVip", "RemoveRing"});
+  CHECK(std::get<write::SetRings>(writes[0]).rings.at(0).ring_index == 3);
   CHECK(std::get<write::RemoveRing>(writes[2]).ring_index == 2);
 }
 

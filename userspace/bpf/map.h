@@ -193,15 +193,21 @@ class RingsMap {
   RingsMap(BpfMap map, const MapShape& inner) : map_(std::move(map)), inner_(inner) {}
   const BpfMap& map() const { return map_; }
 
-  // One update swaps it in. `slots` is not empty.
-  Status Set(uint32_t index, std::span<const Slot> slots) {
-    MapShape shape = inner_;
-    shape.max_entries = static_cast<uint32_t>(slots.size());
-    auto ring = BpfMap::CreateArray("ring", shape);
-    if (!ring) return std::unexpected(ring.error());
-    if (auto filled = ring->FillArray(std::as_bytes(slots)); !filled) return filled;
-    const int fd = ring->fd();
-    return map_.Update(&index, &fd);
+  // Each ring is filled beside the old one and swapped in at once. rings[i], not empty, goes to indices[i]; a file
+  // descriptor is open for each meanwhile.
+  Status Set(std::span<const uint32_t> indices, const std::vector<std::vector<Slot>>& rings) {
+    std::vector<BpfMap> inner;
+    std::vector<int> fds;
+    for (const std::vector<Slot>& slots : rings) {
+      MapShape shape = inner_;
+      shape.max_entries = static_cast<uint32_t>(slots.size());
+      auto ring = BpfMap::CreateArray("ring", shape);
+      if (!ring) return std::unexpected(ring.error());
+      if (auto filled = ring->FillArray(std::as_bytes(std::span(slots))); !filled) return filled;
+      fds.push_back(ring->fd());
+      inner.push_back(std::move(*ring));
+    }
+    return map_.UpdateBatch(indices.data(), fds.data(), fds.size(), sizeof(int));
   }
   Status Remove(uint32_t index) { return map_.Delete(&index); }
   Result<std::optional<std::vector<Slot>>> Read(uint32_t index) const {

@@ -18,7 +18,7 @@ struct Phases {
   write::ResetTraffic reset;
   write::ClearReals leftovers;  // what an earlier owner of a new range may have left there
   write::SetReals set_reals;
-  std::vector<Write> set_rings;
+  write::SetRings set_rings;
   std::vector<Write> set_vips;
   std::vector<Write> set_addresses;     // after the VIPs: an address without a VIP drops packets that are not ours
   std::vector<Write> remove_addresses;  // before the VIPs
@@ -57,7 +57,7 @@ void AddVip(const VipKey& key, const PlannedVip& vip, Phases& phases) {
     phases.set_reals.reals.push_back({.entry = entry, .real = real});
   }
   ClearLeftovers(vip, phases);
-  if (HasRing(vip)) phases.set_rings.push_back(write::SetRing{vip.entry.ring_index, vip.ring});
+  if (HasRing(vip)) phases.set_rings.rings.push_back({vip.entry.ring_index, vip.ring});
   phases.set_vips.push_back(write::SetVip{key, vip.entry});
 }
 
@@ -87,7 +87,7 @@ void CompareVip(const VipKey& key, const PlannedVip& before, const PlannedVip& a
   CompareReals(before, after, phases);
   const bool same_index = before.entry.ring_index == after.entry.ring_index;
   const bool same_ring = same_index && (before.ring == after.ring || *before.ring == *after.ring);
-  if (HasRing(after) && !same_ring) phases.set_rings.push_back(write::SetRing{after.entry.ring_index, after.ring});
+  if (HasRing(after) && !same_ring) phases.set_rings.rings.push_back({after.entry.ring_index, after.ring});
   if (before.entry != after.entry) phases.set_vips.push_back(write::SetVip{key, after.entry});
   if (HasRing(before) && !(HasRing(after) && same_index)) {
     phases.remove_rings.push_back(write::RemoveRing{before.entry.ring_index});
@@ -115,7 +115,7 @@ std::vector<Write> InOrder(Phases&& phases) {
   if (!phases.reset.vip_ids.empty() || !phases.reset.entries.empty()) writes.push_back(std::move(phases.reset));
   if (!phases.leftovers.entries.empty()) writes.push_back(std::move(phases.leftovers));
   if (!phases.set_reals.reals.empty()) writes.push_back(std::move(phases.set_reals));
-  Append(std::move(phases.set_rings), writes);
+  if (!phases.set_rings.rings.empty()) writes.push_back(std::move(phases.set_rings));
   Append(std::move(phases.set_vips), writes);
   Append(std::move(phases.set_addresses), writes);
   Append(std::move(phases.remove_addresses), writes);
@@ -203,7 +203,7 @@ struct Executor {
 
   Status operator()(const write::ResetTraffic& w) { return dataplane.ResetTraffic(w.vip_ids, w.entries); }
   Status operator()(const write::SetReals& w) { return dataplane.SetReals(w.reals); }
-  Status operator()(const write::SetRing& w) { return dataplane.SetRing(w.ring_index, *w.ring); }
+  Status operator()(const write::SetRings& w) { return dataplane.SetRings(w.rings); }
   Status operator()(const write::SetVip& w) { return dataplane.SetVip(w.key, w.entry); }
   Status operator()(const write::SetAddress& w) { return dataplane.SetAddress(w.address, w.entry); }
   Status operator()(const write::RemoveVip& w) { return dataplane.RemoveVip(w.key); }

@@ -20,9 +20,8 @@ struct ResetTraffic {
 struct SetReals {
   std::vector<RealWrite> reals;
 };
-struct SetRing {
-  uint32_t ring_index;
-  std::shared_ptr<const Ring> ring;
+struct SetRings {
+  std::vector<RingWrite> rings;
 };
 struct SetVip {
   VipKey key;
@@ -50,7 +49,7 @@ struct CarryTraffic {
 struct ForgetFlows {};  // all that the new plan does not have
 }  // namespace write
 
-using Write = std::variant<write::ResetTraffic, write::SetReals, write::SetRing, write::SetVip, write::SetAddress,
+using Write = std::variant<write::ResetTraffic, write::SetReals, write::SetRings, write::SetVip, write::SetAddress,
                            write::RemoveVip, write::RemoveAddress, write::RemoveRing, write::ClearReals,
                            write::CarryTraffic, write::ForgetFlows>;
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -45,6 +46,11 @@ struct RealWrite {
   RealEntry real;
 };
 
+struct RingWrite {
+  uint32_t ring_index = 0;
+  std::shared_ptr<const Ring> ring;  // never null; empty removes the ring
+};
+
 struct FrameResult {
   uint32_t verdict = 0;        // see verdict.h
   std::vector<uint8_t> frame;  // as it leaves; unchanged unless the verdict is *_ENCAPSULATED
@@ -62,7 +68,7 @@ class Dataplane {
   // Every setter replaces what was there, atomically for packets under way; removing what is absent is no error.
   virtual Status SetReals(std::span<const RealWrite> reals) = 0;
   virtual Status ClearReals(std::span<const uint32_t> entries) = 0;  // flows that name them become misses
-  virtual Status SetRing(uint32_t ring_index, const Ring& ring) = 0;
+  virtual Status SetRings(std::span<const RingWrite> rings) = 0;  // each ring is swapped in by itself
   virtual Status RemoveRing(uint32_t ring_index) = 0;
   virtual Status SetVip(const VipKey& key, const VipEntry& entry) = 0;
   virtual Status RemoveVip(const VipKey& key) = 0;

@@ -14,6 +14,13 @@ namespace {
 
 bool IsAddressEntry(const shunt_vip_key& key) { return key.protocol == 0; }
 
+std::vector<shunt_ring_slot> EncodeRing(const Ring& ring) {
+  std::vector<shunt_ring_slot> slots(ring.size());
+  std::ranges::transform(ring, slots.begin(),
+                         [](const RingSlot& slot) { return shunt_ring_slot{slot.current_real, slot.previous_real}; });
+  return slots;
+}
+
 Ring DecodeRing(std::span<const shunt_ring_slot> slots) {
   Ring ring(slots.size());
   std::ranges::transform(slots, ring.begin(),
@@ -119,14 +126,25 @@ Status KernelDataplane::ClearReals(std::span<const uint32_t> entries) {
   return impl_->reals.Update(entries, absent);
 }
 
-Status KernelDataplane::SetRing(uint32_t ring_index, const Ring& ring) {
-  if (auto valid = CheckRing(ring_index, capacities()); !valid) return valid;
-  if (ring.empty()) return impl_->rings.Remove(ring_index);
-  std::vector<shunt_ring_slot> slots(ring.size());
-  std::ranges::transform(ring, slots.begin(),
-                         [](const RingSlot& slot) { return shunt_ring_slot{slot.current_real, slot.previous_real}; });
-  auto set = impl_->rings.Set(ring_index, slots);
-  if (!set) return Context(fmt::format("setting ring {}", ring_index), set.error());
+// Rings are swapped in by the batch: after each update of an array of maps the kernel waits until no packet reads what
+// was there, some milliseconds, and for a batch it waits once.
+Status KernelDataplane::SetRings(std::span<const RingWrite> writes) {
+  constexpr size_t kBatch = 64;
+  for (const RingWrite& write : writes)
+    if (auto valid = CheckRing(write.ring_index, capacities()); !valid) return valid;
+  for (size_t done = 0; done < writes.size(); done += kBatch) {
+    std::vector<uint32_t> indices;
+    std::vector<std::vector<shunt_ring_slot>> rings;
+    for (const auto& [ring_index, ring] : writes.subspan(done, std::min(kBatch, writes.size() - done))) {
+      if (ring->empty()) {
+        if (auto removed = impl_->rings.Remove(ring_index); !removed) return removed;
+      } else {
+        indices.push_back(ring_index);
+        rings.push_back(EncodeRing(*ring));
+      }
+    }
+    if (auto set = impl_->rings.Set(indices, rings); !set) return Context("setting rings", set.error());
+  }
   return {};
 }
 

@@ -108,14 +108,18 @@ Status MemoryDataplane::ClearReals(std::span<const uint32_t> entries) {
   return {};
 }
 
-Status MemoryDataplane::SetRing(uint32_t ring_index, const Ring& ring) {
+Status MemoryDataplane::SetRings(std::span<const RingWrite> rings) {
   const std::lock_guard lock(mutex_);
-  const std::string doing = fmt::format("writing ring {}", ring_index);
-  if (auto valid = CheckNumber(doing, ring_index, RingsFor(capacities_), "rings"); !valid) return valid;
-  if (ring.empty()) {
-    tables_.rings.erase(ring_index);  // no slots, no ring
-  } else {
-    tables_.rings[ring_index] = ring;
+  for (const auto& [ring_index, ring] : rings) {
+    const std::string doing = fmt::format("writing ring {}", ring_index);
+    if (auto valid = CheckNumber(doing, ring_index, RingsFor(capacities_), "rings"); !valid) return valid;
+  }
+  for (const auto& [ring_index, ring] : rings) {
+    if (ring->empty()) {
+      tables_.rings.erase(ring_index);  // no slots, no ring
+    } else {
+      tables_.rings[ring_index] = *ring;
+    }
   }
   return {};
 }
