@@ -75,7 +75,7 @@ process_start_time() {
   local stat fields
   { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
   read -ra fields <<<"${stat##*) }"
-  [[ ${fields[0]} != Z ]] && printf '%s' "${fields[19]}"
+  [[ ${fields[0]:-Z} != Z ]] && printf '%s' "${fields[19]}"
 }
 
 # lab_start NODE LABEL COMMAND…: in the background, output to $LAB/NODE/LABEL.log.

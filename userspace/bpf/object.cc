@@ -19,7 +19,7 @@
 namespace shunt {
 namespace {
 
-constexpr std::string_view kConstants = ".rodata";  // the section and the end of its map's name
+constexpr char kConstants[] = ".rodata";  // the section and the end of its map's name
 
 // The value of the program's map of constants; empty if it has none.
 Result<std::vector<std::byte>> ReadConstants(std::span<const uint32_t> map_ids) {
@@ -100,7 +100,7 @@ Status Object::SetConstantBytes(const std::string& variable, std::span<const std
     return Fail(ErrorKind::kSystem, fmt::format("setting {} of BPF object {}: {}", variable, name_, why));
   };
   const btf* types = bpf_object__btf(raw());
-  const int section = btf__find_by_name_kind(types, kConstants.data(), BTF_KIND_DATASEC);
+  const int section = btf__find_by_name_kind(types, kConstants, BTF_KIND_DATASEC);
   if (section < 0) return bad("it has no constants");
   bpf_map* map = nullptr;
   while ((map = bpf_object__next_map(raw(), map)) && !std::string_view(bpf_map__name(map)).ends_with(kConstants)) {

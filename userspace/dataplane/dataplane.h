@@ -68,7 +68,7 @@ class Dataplane {
   // Every setter replaces what was there, atomically for packets under way; removing what is absent is no error.
   virtual Status SetReals(std::span<const RealWrite> reals) = 0;
   virtual Status ClearReals(std::span<const uint32_t> entries) = 0;  // flows that name them become misses
-  virtual Status SetRings(std::span<const RingWrite> rings) = 0;  // each ring is swapped in by itself
+  virtual Status SetRings(std::span<const RingWrite> rings) = 0;     // each ring is swapped in by itself
   virtual Status RemoveRing(uint32_t ring_index) = 0;
   virtual Status SetVip(const VipKey& key, const VipEntry& entry) = 0;
   virtual Status RemoveVip(const VipKey& key) = 0;
