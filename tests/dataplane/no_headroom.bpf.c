@@ -12,25 +12,29 @@
 #define MAX_STEPS 128 /* beyond any driver's headroom */
 
 struct {
-  __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, __u32);
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
 } next SEC(".maps");
 
 SEC("xdp")
-int remove_headroom(struct xdp_md* ctx) {
-  __u8 frame[FRAME_BYTES];
-  int moved = 0;
+int remove_headroom(struct xdp_md *ctx)
+{
+	__u8 frame[FRAME_BYTES];
+	int moved = 0;
 
-  if (bpf_xdp_load_bytes(ctx, 0, frame, sizeof(frame))) return XDP_ABORTED;
-  for (int step = 0; step < MAX_STEPS; step++) {
-    if (bpf_xdp_adjust_head(ctx, -STEP_BYTES)) break;
-    moved += STEP_BYTES;
-  }
-  if (bpf_xdp_store_bytes(ctx, 0, frame, sizeof(frame)) || bpf_xdp_adjust_tail(ctx, -moved)) return XDP_ABORTED;
-  bpf_tail_call(ctx, &next, 0);
-  return XDP_ABORTED;
+	if (bpf_xdp_load_bytes(ctx, 0, frame, sizeof(frame)))
+		return XDP_ABORTED;
+	for (int step = 0; step < MAX_STEPS; step++) {
+		if (bpf_xdp_adjust_head(ctx, -STEP_BYTES))
+			break;
+		moved += STEP_BYTES;
+	}
+	if (bpf_xdp_store_bytes(ctx, 0, frame, sizeof(frame)) || bpf_xdp_adjust_tail(ctx, -moved))
+		return XDP_ABORTED;
+	bpf_tail_call(ctx, &next, 0);
+	return XDP_ABORTED;
 }
 
 char _license[] SEC("license") = "GPL";
