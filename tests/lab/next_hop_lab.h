@@ -24,6 +24,7 @@ namespace shunt {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kDeadline = std::chrono::seconds(20);
+constexpr auto kQuiet = std::chrono::milliseconds(300);  // no event for so long: discovery is over
 
 void Run(const std::string& command);  // by the shell, in the balancer; must succeed
 std::string Output(const std::string& command);
