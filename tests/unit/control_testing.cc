@@ -36,6 +36,12 @@ DesiredState SmallState() {
   return state;
 }
 
+DesiredState WithReals(const VipKey& vip, int count) {
+  DesiredState state = SmallState();
+  for (int i = 1; i <= count; ++i) state.vips[vip].reals[Address(fmt::format("10.0.0.{}", i))] = {};
+  return state;
+}
+
 NextHopTable NextHopsOf(const DesiredState& state) {
   std::set<IpAddress> reals;
   for (const auto& [key, vip] : state.vips) {

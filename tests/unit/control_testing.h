@@ -25,6 +25,8 @@ VipKey Key(const std::string& text);
 
 // A hash key and rings of 13 slots.
 DesiredState SmallState();
+// SmallState() with one VIP and its reals 10.0.0.1 to 10.0.0.`count`.
+DesiredState WithReals(const VipKey& vip, int count);
 
 // A next hop for every real.
 NextHopTable NextHopsOf(const DesiredState& state);

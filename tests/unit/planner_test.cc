@@ -2,8 +2,6 @@
 // The planner: by examples, and by properties that must hold after any history.
 #include "userspace/control/planner.h"
 
-#include <fmt/format.h>
-
 #include <bit>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -38,12 +36,6 @@ Plan PlanOf(const DesiredState& state, const Plan& current = {}, SteadyTime now 
   INFO((plan ? "" : plan.error().message));
   REQUIRE(plan);
   return *plan;
-}
-
-DesiredState WithReals(int count) {
-  DesiredState state = SmallState();
-  for (int i = 1; i <= count; ++i) state.vips[kVip].reals[Address(fmt::format("10.0.0.{}", i))] = {};
-  return state;
 }
 
 std::map<IpAddress, uint16_t> IndicesOf(const PlannedVip& vip) {
@@ -187,7 +179,7 @@ TEST_CASE("After any history ids are sound, rings right, what is freed rests and
 }
 
 TEST_CASE("Planning the same again changes nothing") {
-  const DesiredState state = WithReals(3);
+  const DesiredState state = WithReals(kVip, 3);
   const Plan first = PlanOf(state);
   const Plan second = PlanOf(state, first, At(1));
   CHECK(Difference(first, second).empty());
@@ -195,7 +187,7 @@ TEST_CASE("Planning the same again changes nothing") {
 }
 
 TEST_CASE("A VIP's ids and its range begin where the tables do") {
-  const Plan plan = PlanOf(WithReals(3));
+  const Plan plan = PlanOf(WithReals(kVip, 3));
   const VipEntry& entry = plan.vips.at(kVip).entry;
   CHECK(entry.id == 1);
   CHECK(entry.real_base == 0);
@@ -205,8 +197,8 @@ TEST_CASE("A VIP's ids and its range begin where the tables do") {
 }
 
 TEST_CASE("A fourth real moves a VIP to a larger range and to its other ring, with the same indices") {
-  const Plan three = PlanOf(WithReals(3));
-  const Plan four = PlanOf(WithReals(4), three);
+  const Plan three = PlanOf(WithReals(kVip, 3));
+  const Plan four = PlanOf(WithReals(kVip, 4), three);
   const VipEntry& before = three.vips.at(kVip).entry;
   const VipEntry& after = four.vips.at(kVip).entry;
   CHECK(after.real_capacity == 8);
@@ -218,7 +210,7 @@ TEST_CASE("A fourth real moves a VIP to a larger range and to its other ring, wi
 }
 
 TEST_CASE("A real that takes another's place gets another index until the old one has rested") {
-  DesiredState state = WithReals(2);
+  DesiredState state = WithReals(kVip, 2);
   const Plan before = PlanOf(state);
   state.vips[kVip].reals.erase(Address("10.0.0.1"));
   const Plan removed = PlanOf(state, before, At(1));
@@ -230,7 +222,7 @@ TEST_CASE("A real that takes another's place gets another index until the old on
 }
 
 TEST_CASE("When all indices of a range rest, the range grows instead of refusing the change") {
-  DesiredState state = WithReals(3);
+  DesiredState state = WithReals(kVip, 3);
   const Plan before = PlanOf(state);
   state.vips[kVip].reals.clear();
   for (const auto* real : {"10.0.1.1", "10.0.1.2", "10.0.1.3"}) state.vips[kVip].reals[Address(real)] = {};
@@ -241,7 +233,7 @@ TEST_CASE("When all indices of a range rest, the range grows instead of refusing
 
 TEST_CASE("A full data plane refuses a VIP by name until an id has rested") {
   const Capacities one{.max_vips = 1, .max_reals = 16, .max_flows = 1};
-  DesiredState state = WithReals(1);
+  DesiredState state = WithReals(kVip, 1);
   const Plan before = *TryPlan(state, {}, At(0), nullptr, one);
   state.vips.clear();
   state.vips[Key("203.0.113.11:80/tcp")] = {};
@@ -258,15 +250,15 @@ TEST_CASE("A full data plane refuses a VIP by name until an id has rested") {
 
 TEST_CASE("A real table without a long enough stretch names what it has") {
   const Capacities tight{.max_vips = 4, .max_reals = 10, .max_flows = 1};
-  const Plan three = *TryPlan(WithReals(3), {}, At(0), nullptr, tight);
-  const auto grown = TryPlan(WithReals(4), three, At(1), nullptr, tight);
+  const Plan three = *TryPlan(WithReals(kVip, 3), {}, At(0), nullptr, tight);
+  const auto grown = TryPlan(WithReals(kVip, 4), three, At(1), nullptr, tight);
   REQUIRE_FALSE(grown);
   CHECK_THAT(grown.error().message,
              Catch::Contains("8 free entries in a row (6 of 10") && Catch::Contains("--max_reals"));
 }
 
 TEST_CASE("A VIP whose reals all drain or have no weight has no ring, and they stay in the real table") {
-  DesiredState state = WithReals(2);
+  DesiredState state = WithReals(kVip, 2);
   state.vips[kVip].reals[Address("10.0.0.1")].state = RealState::kDrain;
   state.vips[kVip].reals[Address("10.0.0.2")].weight = 0;
   const PlannedVip vip = PlanOf(state).vips.at(kVip);
@@ -276,7 +268,7 @@ TEST_CASE("A VIP whose reals all drain or have no weight has no ring, and they s
 }
 
 TEST_CASE("Weights in the same ratio make the same ring, which is shared") {
-  DesiredState state = WithReals(3);
+  DesiredState state = WithReals(kVip, 3);
   const Plan before = PlanOf(state);
   DesiredState doubled = state;
   for (auto& [address, real] : doubled.vips[kVip].reals) real.weight *= 2;
@@ -310,7 +302,7 @@ TEST_CASE("The outer header takes its source from the prefix of the real's famil
 }
 
 TEST_CASE("A prefix of one address spreads nothing") {
-  DesiredState state = WithReals(1);
+  DesiredState state = WithReals(kVip, 1);
   state.outer_source.ipv4 = Prefix::Parse("10.9.0.7/32").value();
   const Plan plan = PlanOf(state);
   const OuterHeader outer = plan.vips.at(kVip).reals.at(1).outer.value();
@@ -319,7 +311,7 @@ TEST_CASE("A prefix of one address spreads nothing") {
 }
 
 TEST_CASE("A real without a next hop stands in the table without an outer header, and in the ring") {
-  const DesiredState state = WithReals(2);
+  const DesiredState state = WithReals(kVip, 2);
   NextHopTable next_hops = NextHopsOf(state);
   next_hops.erase(Address("10.0.0.1"));
   next_hops[Address("10.0.0.2")].next_hop->mtu_bytes = 65536;
@@ -332,7 +324,7 @@ TEST_CASE("A real without a next hop stands in the table without an outer header
 }
 
 TEST_CASE("VIPs of one store have hash keys of their own, which follow from the store's") {
-  DesiredState state = WithReals(1);
+  DesiredState state = WithReals(kVip, 1);
   state.vips[Key("203.0.113.10:443/udp")] = {};
   const Plan plan = PlanOf(state);
   CHECK(plan.vips.at(kVip).entry.flow_hash_key != plan.vips.at(Key("203.0.113.10:443/udp")).entry.flow_hash_key);

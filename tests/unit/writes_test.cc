@@ -2,8 +2,6 @@
 // Writes from plan to plan, executed on a data plane that checks every step.
 #include "userspace/control/writes.h"
 
-#include <fmt/format.h>
-
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <string>
@@ -31,12 +29,6 @@ Plan PlanOf(const DesiredState& state, const Plan& current = {}, int at_second =
   INFO((plan ? "" : plan.error().message));
   REQUIRE(plan);
   return *plan;
-}
-
-DesiredState WithReals(int count) {
-  DesiredState state = SmallState();
-  for (int i = 1; i <= count; ++i) state.vips[kVip].reals[Address(fmt::format("10.0.0.{}", i))] = {};
-  return state;
 }
 
 // Plans of one history, each made from the one before.
@@ -120,8 +112,8 @@ TEST_CASE("Wherever the writes stop, the undo leads back to the plan before") {
 }
 
 TEST_CASE("An undo goes on after an error and tells of it") {
-  const Plan one = PlanOf(WithReals(1));
-  const Plan four = PlanOf(WithReals(4), one);
+  const Plan one = PlanOf(WithReals(kVip, 1));
+  const Plan four = PlanOf(WithReals(kVip, 4), one);
   WatchedDataplane dataplane(kSmall);
   Install(one, dataplane);
   REQUIRE(Execute(OrderWrites(one, four), four, dataplane));
@@ -133,7 +125,7 @@ TEST_CASE("An undo goes on after an error and tells of it") {
 }
 
 TEST_CASE("Equal plans need no writes, whether or not they share their rings") {
-  const DesiredState state = WithReals(5);
+  const DesiredState state = WithReals(kVip, 5);
   const Plan plan = PlanOf(state);
   CHECK(OrderWrites(plan, plan).empty());
   CHECK(OrderWrites(plan, PlanOf(state)).empty());
@@ -141,18 +133,18 @@ TEST_CASE("Equal plans need no writes, whether or not they share their rings") {
 }
 
 TEST_CASE("A new VIP comes after its counters, reals and ring; its address comes last") {
-  CHECK(NamesOf(OrderWrites({}, PlanOf(WithReals(2)))) ==
+  CHECK(NamesOf(OrderWrites({}, PlanOf(WithReals(kVip, 2)))) ==
         Names{"ResetTraffic", "ClearReals", "SetReals", "SetRings", "SetVip", "SetAddress"});
 }
 
 TEST_CASE("A VIP that goes is removed before its ring, its reals and its flows") {
-  CHECK(NamesOf(OrderWrites(PlanOf(WithReals(2)), {})) ==
+  CHECK(NamesOf(OrderWrites(PlanOf(WithReals(kVip, 2)), {})) ==
         Names{"RemoveAddress", "RemoveVip", "RemoveRing", "ClearReals", "ForgetFlows"});
 }
 
 TEST_CASE("A VIP that outgrows its range serves from the new one before the old one goes, and its counts move") {
-  const Plan three = PlanOf(WithReals(3));
-  const auto writes = OrderWrites(three, PlanOf(WithReals(4), three));
+  const Plan three = PlanOf(WithReals(kVip, 3));
+  const auto writes = OrderWrites(three, PlanOf(WithReals(kVip, 4), three));
   CHECK(NamesOf(writes) == Names{"ResetTraffic", "ClearReals", "SetReals", "SetRings", "SetVip", "CarryTraffic",
                                  "CarryTraffic", "CarryTraffic", "RemoveRing", "ClearReals"});
   const auto& carry = std::get<write::CarryTraffic>(writes[5]);
@@ -161,21 +153,21 @@ TEST_CASE("A VIP that outgrows its range serves from the new one before the old 
 }
 
 TEST_CASE("A real that drains leaves the ring and nothing else") {
-  DesiredState state = WithReals(2);
+  DesiredState state = WithReals(kVip, 2);
   const Plan before = PlanOf(state);
   state.vips[kVip].reals[Address("10.0.0.1")].state = RealState::kDrain;
   CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetRings"});
 }
 
 TEST_CASE("A real that goes leaves the ring first, then the real table, then the flow table") {
-  DesiredState state = WithReals(2);
+  DesiredState state = WithReals(kVip, 2);
   const Plan before = PlanOf(state);
   state.vips[kVip].reals.erase(Address("10.0.0.1"));
   CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetRings", "ClearReals", "ForgetFlows"});
 }
 
 TEST_CASE("A ring of another size is written beside the old one, which goes last") {
-  DesiredState state = WithReals(2);
+  DesiredState state = WithReals(kVip, 2);
   const Plan before = PlanOf(state);
   state.defaults.ring_size = 17;
   const auto writes = OrderWrites(before, PlanOf(state, before));
@@ -185,7 +177,7 @@ TEST_CASE("A ring of another size is written beside the old one, which goes last
 }
 
 TEST_CASE("A ring that would take the place of one of another size waits until the VIP is down") {
-  DesiredState state = WithReals(2);
+  DesiredState state = WithReals(kVip, 2);
   std::vector<Plan> plans{PlanOf(state)};
   for (const uint32_t size : {17u, 19u}) {
     state.defaults.ring_size = size;
@@ -199,8 +191,8 @@ TEST_CASE("A ring that would take the place of one of another size waits until t
 }
 
 TEST_CASE("An undo leaves the counters as they are") {
-  const Plan three = PlanOf(WithReals(3));
-  const Plan next = GENERATE_COPY(PlanOf(WithReals(4), three), Plan());
+  const Plan three = PlanOf(WithReals(kVip, 3));
+  const Plan next = GENERATE_COPY(PlanOf(WithReals(kVip, 4), three), Plan());
   const auto writes = OrderWrites(three, next);
   for (size_t k = 1; k <= writes.size(); ++k) {
     CAPTURE(writes.size(), k);
@@ -226,7 +218,7 @@ TEST_CASE("An undo leaves the counters as they are") {
 
 TEST_CASE("What an earlier owner left in a range is cleared before a VIP gets it") {
   MemoryDataplane dataplane(kSmall);
-  const Plan plan = PlanOf(WithReals(1));
+  const Plan plan = PlanOf(WithReals(kVip, 1));
   const std::vector<RealWrite> leftovers{{.entry = 3, .real = {.address = Address("10.0.0.99"), .outer = {}}}};
   REQUIRE(dataplane.SetReals(leftovers));
   REQUIRE(Execute(OrderWrites({}, plan), plan, dataplane));

@@ -15,9 +15,6 @@
 /* Flows remembered for VIPs with tracking `all`; 40 to 130 bytes of kernel memory each, taken at load. */
 #define SHUNT_MAX_FLOWS_DEFAULT 262144u
 
-/* Slots of one ring: the largest prime that every layer accepts. */
-#define SHUNT_MAX_RING_SLOTS 655373u
-
 /* Decapsulation: VIP addresses one real may list. */
 #define SHUNT_MAX_DECAP_VIPS 4096u
 
