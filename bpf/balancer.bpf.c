@@ -7,9 +7,9 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include <shunt/abi_config.h>
-
+#include "lib/config.h"
 #include "lib/encap.h"
+#include "lib/flaw.h"
 #include "lib/flow.h"
 #include "lib/packet.h"
 #include "lib/parse.h"
@@ -19,32 +19,54 @@
 #include "lib/vip.h"
 #include "maps.h"
 
-/* Set before loading: the verifier prunes what is off. */
-const volatile struct shunt_config config = {.max_vlan_tags = 2};
+/* Why a packet is not to be balanced. A function of its own: the others do not carry its weight. */
+static __noinline enum verdict judge(struct xdp_md *ctx)
+{
+	struct cursor cursor = cursor_at(ctx);
+	struct packet packet = {};
+	enum verdict verdict = note_frame(&packet, &cursor, config.max_vlan_tags);
 
-static __always_inline enum verdict walk(struct xdp_md *ctx, struct packet *packet)
+	return verdict == VERDICT_CONTINUE ? vip_judge(&packet) : verdict;
+}
+
+/* The walk of an IP packet. Inlined once for each family, so that neither carries the other's weight. */
+static __always_inline enum verdict walk_ip(struct xdp_md *ctx, struct packet *packet, struct cursor *cursor)
 {
 	enum verdict verdict;
 
-	verdict = stage_parse(ctx, packet, config.max_vlan_tags);
-	if (verdict != VERDICT_CONTINUE)
-		return verdict;
+	if (unlikely(!stage_parse(packet, cursor)))
+		return judge(ctx);
 	verdict = stage_vip(packet);
-	if (verdict != VERDICT_CONTINUE)
+	if (unlikely(verdict != VERDICT_CONTINUE))
 		return verdict;
 	verdict = stage_flow(packet);
-	if (verdict != VERDICT_CONTINUE)
+	if (unlikely(verdict != VERDICT_CONTINUE))
 		return verdict;
 	verdict = stage_real(packet);
-	if (verdict != VERDICT_CONTINUE)
+	if (unlikely(verdict != VERDICT_CONTINUE))
 		return verdict;
 	verdict = stage_encap(ctx, packet);
-	if (verdict != VERDICT_CONTINUE)
+	if (unlikely(verdict != VERDICT_CONTINUE))
 		return verdict;
 	stage_account(packet);
 	if (packet->real->egress_ifindex == ctx->ingress_ifindex)
 		return VERDICT_TX_ENCAPSULATED;
 	return VERDICT_REDIRECT_ENCAPSULATED;
+}
+
+static __always_inline enum verdict walk(struct xdp_md *ctx, struct packet *packet)
+{
+	struct cursor cursor = cursor_at(ctx);
+	enum verdict verdict = stage_ethernet(packet, &cursor, config.max_vlan_tags);
+
+	if (unlikely(verdict != VERDICT_CONTINUE))
+		return verdict;
+	if (packet->is_ipv6) {
+		packet->is_ipv6 = true; /* what the branch knows, the copy behind it knows */
+		return walk_ip(ctx, packet, &cursor);
+	}
+	packet->is_ipv6 = false;
+	return walk_ip(ctx, packet, &cursor);
 }
 
 SEC("xdp")

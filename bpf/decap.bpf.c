@@ -12,7 +12,7 @@
 
 #include "lib/checksum.h"
 #include "lib/packet.h"
-#include "lib/parse.h"
+#include "lib/flaw.h"
 
 #define ECN_MASK 3
 #define ECN_CE 3 /* congestion experienced; 0 is a packet that cannot say so */
@@ -93,15 +93,13 @@ int decap(struct xdp_md *ctx)
 	enum verdict readable;
 	void *inner_header;
 
-	if (parse_frame(&outer, &cursor, MAX_VLAN_TAGS) != VERDICT_CONTINUE || outer.flaw != VERDICT_CONTINUE)
+	if (note_frame(&outer, &cursor, MAX_VLAN_TAGS) != VERDICT_CONTINUE || outer.flaw != VERDICT_CONTINUE)
 		return XDP_PASS;
 	inner_header = cursor.position;
-	if (outer.protocol == PROTOCOL_IPIP)
-		readable = parse_ipv4(&inner, &cursor);
-	else if (outer.protocol == PROTOCOL_IPV6)
-		readable = parse_ipv6(&inner, &cursor);
-	else
+	if (outer.protocol != PROTOCOL_IPIP && outer.protocol != PROTOCOL_IPV6)
 		return XDP_PASS;
+	inner.is_ipv6 = outer.protocol == PROTOCOL_IPV6;
+	readable = inner.is_ipv6 ? note_ipv6(&inner, &cursor) : note_ipv4(&inner, &cursor);
 	if (readable != VERDICT_CONTINUE || !bpf_map_lookup_elem(&decap_locals, &outer.destination))
 		return XDP_PASS;
 	count = bpf_map_lookup_elem(&decap_vips, &inner.destination);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage "flow": which real serves this flow. The flow table first, where the VIP tracks its flows; else the
- * ring slot of the flow's hash. Enters nothing: that waits until the packet is sure to leave (traffic.h).
+ * Stage "flow": which real serves this flow. Its slot of the VIP's ring decides alone while the slot is stable. A slot
+ * that changed hands, or a VIP that tracks all its flows, asks the flow table; the rules and why no flow breaks by
+ * them: README.md here and userspace/control/tracking.md.
  */
 #ifndef SHUNT_FLOW_H
 #define SHUNT_FLOW_H
@@ -9,71 +10,239 @@
 #include <shunt/abi_hash.h>
 
 #include "../maps.h"
+#include "clock.h"
+#include "flow_table.h"
 #include "packet.h"
 
-static __always_inline struct shunt_flow_key flow_key(const struct packet *packet)
+/* A slot as one word, so that it is read at one instant. */
+union slot {
+	__u32 word;
+	struct shunt_ring_slot reals;
+};
+
+/* A flow that the flow table does not know: all that decides where it goes. */
+struct flow_question {
+	struct shunt_flow_key key;
+	__u64 hash;
+	union slot slot;
+	__u32 real_base;
+	bool tracks_all;
+	bool held;     /* unknown flows, new ones too, go to the previous real */
+	bool opens;    /* the packet opens a flow, or cannot be told from one that does */
+	bool confirms; /* the packet was not the one that opened the flow, or there is none such */
+	bool resets;
+};
+
+/* The answer of flow_admit(): the real's index, 0 for none, and whether the flow is a new one. */
+#define FLOW_IS_NEW 0x10000u
+
+/* The hash reads words as little-endian, so that balancers of either byte order agree. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define FLOW_WORD32(word) __builtin_bswap32(word)
+#define FLOW_WORD64(word) __builtin_bswap64(word)
+#else
+#define FLOW_WORD32(word) (word)
+#define FLOW_WORD64(word) (word)
+#endif
+
+static __always_inline __u64 flow_hash(const struct packet *packet)
 {
-	return (struct shunt_flow_key){
-		.source = packet->source,
-		.vip_id = packet->vip->id,
-		.source_port = packet->source_port,
-		.destination_port = packet->destination_port,
+	const __u64 *key = packet->vip->hash_key;
+
+	if (!packet->is_ipv6)
+		return shunt_flow_hash_ipv4(key, FLOW_WORD32(packet->source.words[3]), FLOW_WORD32(packet->ports));
+	return shunt_flow_hash_ipv6(key, FLOW_WORD64(packet->source.halves[0]), FLOW_WORD64(packet->source.halves[1]),
+				    FLOW_WORD32(packet->ports));
+}
+
+/* The slot of the packet's flow; empty where there is none. */
+static __always_inline union slot flow_slot(const struct packet *packet)
+{
+	__u32 number = shunt_ring_slot_of(packet->flow_hash, packet->vip->ring_slots);
+	__u32 line_number = packet->vip->ring_line + number / SHUNT_RING_LINE_SLOTS;
+	__u32 chunk_number = line_number / SHUNT_RING_CHUNK_LINES;
+	const struct shunt_ring_line *line;
+	void *chunk;
+
+	if (!packet->vip->ring_slots)
+		return (union slot){};
+	chunk = bpf_map_lookup_elem(&ring_chunks, &chunk_number);
+	if (!chunk)
+		return (union slot){};
+	line_number %= SHUNT_RING_CHUNK_LINES;
+	line = bpf_map_lookup_elem(chunk, &line_number);
+	if (!line)
+		return (union slot){};
+	return (union slot){.word = *(const volatile __u32 *)&line->slots[number % SHUNT_RING_LINE_SLOTS]};
+}
+
+static __always_inline bool real_serves(__u32 real_base, __u32 real_index)
+{
+	__u32 entry = real_base + real_index;
+	const struct shunt_real *real = bpf_map_lookup_elem(&reals, &entry);
+
+	return real && real->state != SHUNT_REAL_ABSENT;
+}
+
+static __always_inline __u32 slot_previous(union slot slot)
+{
+	return slot.reals.previous_real & ~SHUNT_SLOT_HOLD;
+}
+
+/* A flow was refused a moment ago: this one may be the same, opening again. */
+static __always_inline bool flow_refused_lately(const struct shunt_refusals *refusals, __u32 now_s)
+{
+	return refusals->last_s && now_s - refusals->last_s < SHUNT_SYN_HOLD_SECONDS;
+}
+
+static __always_inline void flow_refuse(struct shunt_refusals *refusals, __u32 now_s)
+{
+	if (refusals->last_s != now_s)
+		refusals->last_s = now_s;
+	__sync_fetch_and_add(&refusals->count, 1);
+}
+
+/* The real for a flow that is not in the table. */
+static __always_inline __u32 flow_want(const struct flow_question *question, const struct shunt_refusals *refusals,
+				       __u32 now_s)
+{
+	__u32 current = question->slot.reals.current_real, previous = slot_previous(question->slot);
+
+	if (question->tracks_all || !previous || previous == current)
+		return current;
+	if (question->held || !question->opens)
+		return previous;
+	if (!current)
+		return 0;
+	return flow_refused_lately(refusals, now_s) ? previous : current;
+}
+
+/* Enters the flow, over its own old entry if it has one. False: there is no room or no allowance for it. */
+static __always_inline bool flow_remember(const struct flow_question *question, struct shunt_flow_line *line,
+					  __u32 line_number, struct flow_place place, struct shunt_cpu_state *cpu,
+					  __u32 real_index)
+{
+	__u64 word = flow_entry(question->hash, real_index, question->confirms ? SHUNT_FLOW_CONFIRMED : 0, cpu->now_s);
+
+	if (!question->tracks_all && !cpu->entries_left)
+		return false;
+	if (!flow_entry_real(place.word) &&
+	    !flow_find_room(line, question->hash, cpu->now_s, question->tracks_all, &place))
+		return false;
+	if (!flow_swap(line, &place, word))
+		return false;
+	if (!question->tracks_all)
+		cpu->entries_left -= 1;
+	flow_note_key(line_number, &place, &question->key);
+	return true;
+}
+
+/* Keeps the entry of a flow that was found alive. Losing the race is no harm: somebody else just did the same. */
+static __always_inline void flow_touch(struct shunt_flow_line *line, const struct flow_place *place, __u64 confirmed,
+				       __u32 now_s)
+{
+	__u32 lag_s = (now_s - (__u32)place->word) & SHUNT_FLOW_STAMP_MASK;
+	__u64 word = (place->word & ~(__u64)SHUNT_FLOW_STAMP_MASK) | (now_s & SHUNT_FLOW_STAMP_MASK) | confirmed;
+
+	if (lag_s >= SHUNT_FLOW_STAMP_LAG_SECONDS ||
+	    (place->word & SHUNT_FLOW_CONFIRMED) != (word & SHUNT_FLOW_CONFIRMED))
+		flow_swap(line, place, word);
+}
+
+/* The real that the flow table remembers for a flow, or 0. Functions of their own, here and below, so that packets of
+ * stable slots do not carry their weight. */
+static __noinline __u32 flow_recall(__u64 hash, __u32 real_base, __u64 confirmed)
+{
+	struct shunt_cpu_state *cpu = clock_read();
+	struct shunt_flow_line *line;
+	struct flow_place place;
+	__u32 line_number, real_index;
+
+	line = flow_line(hash, &line_number);
+	if (!line || !cpu)
+		return 0;
+	place = flow_find(line, hash);
+	real_index = flow_entry_real(place.word);
+	if (!real_index || !real_serves(real_base, real_index))
+		return 0;
+	flow_touch(line, &place, confirmed, cpu->now_s);
+	return real_index;
+}
+
+/* Where a flow goes that is not in the table, and enters it where it has to be remembered. */
+static __noinline __u32 flow_admit(const struct flow_question *question)
+{
+	__u32 line_number, real_index, vip_id = question->key.vip_id;
+	struct shunt_cpu_state *cpu = clock_read();
+	struct shunt_refusals *refusals;
+	struct shunt_flow_line *line;
+	struct flow_place place;
+
+	line = flow_line(question->hash, &line_number);
+	refusals = bpf_map_lookup_elem(&vip_refusals, &vip_id);
+	if (!line || !cpu || !refusals)
+		return 0;
+	real_index = flow_want(question, refusals, cpu->now_s);
+	if (!real_index)
+		return 0;
+	if (!question->tracks_all && slot_previous(question->slot) == question->slot.reals.current_real)
+		return real_index | FLOW_IS_NEW;
+	if (question->resets)
+		return real_index;
+	place = flow_find(line, question->hash); /* of a real that is absent */
+	if (flow_remember(question, line, line_number, place, cpu, real_index))
+		return real_index | FLOW_IS_NEW;
+	flow_refuse(refusals, cpu->now_s);
+	return question->tracks_all ? real_index : slot_previous(question->slot) | FLOW_IS_NEW;
+}
+
+static __always_inline struct flow_question flow_question(const struct packet *packet, union slot slot,
+							  bool tells_opening)
+{
+	return (struct flow_question){
+		.key = {.source = packet->source,
+			.vip_id = packet->vip->id,
+			.source_port = packet->source_port,
+			.destination_port = packet->destination_port},
+		.hash = packet->flow_hash,
+		.slot = slot,
+		.real_base = packet->vip->real_base,
+		.tracks_all = packet->vip->flags & SHUNT_VIP_TRACK_ALL,
+		.held = slot.reals.previous_real & SHUNT_SLOT_HOLD || (!slot.reals.current_real && !tells_opening),
+		.opens = packet->opens_flow || !tells_opening,
+		.confirms = !packet->opens_flow || !tells_opening,
+		.resets = packet->resets_flow,
 	};
 }
 
-/* The hash reads words as little-endian, so that balancers of either byte order agree. */
-static __always_inline __u64 flow_hash(const struct packet *packet)
+/* The flow table's answer, for a slot that is not stable or a VIP that tracks all its flows. */
+static __always_inline void flow_ask(struct packet *packet, union slot slot, bool tells_opening)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return shunt_flow_hash(packet->vip->hash_key, __builtin_bswap64(packet->source.halves[0]),
-			       __builtin_bswap64(packet->source.halves[1]), __builtin_bswap32(packet->ports));
-#else
-	return shunt_flow_hash(packet->vip->hash_key, packet->source.halves[0], packet->source.halves[1],
-			       packet->ports);
-#endif
-}
+	bool opens = packet->opens_flow && tells_opening;
+	struct flow_question question;
+	__u32 answer;
 
-/* The real that the flow table remembers, or 0 if it remembers none or one that is gone. */
-static __always_inline __u32 flow_remembered(const struct packet *packet)
-{
-	struct shunt_flow_key key = flow_key(packet);
-	const struct shunt_flow *flow = bpf_map_lookup_elem(&flows, &key);
-	const struct shunt_real *real;
-	__u32 entry;
-
-	if (!flow)
-		return 0;
-	entry = packet->vip->real_base + flow->real;
-	real = bpf_map_lookup_elem(&reals, &entry);
-	return real && real->state != SHUNT_REAL_ABSENT ? flow->real : 0;
-}
-
-/* The real that the ring gives new flows to, or 0. */
-static __always_inline __u32 flow_ring_real(const struct packet *packet)
-{
-	__u32 ring_index = packet->vip->ring;
-	__u32 slot_index = shunt_ring_slot_of(packet->flow_hash, packet->vip->ring_slots);
-	const struct shunt_ring_slot *slot;
-	void *ring;
-
-	if (!packet->vip->ring_slots)
-		return 0;
-	ring = bpf_map_lookup_elem(&rings, &ring_index);
-	if (!ring)
-		return 0;
-	slot = bpf_map_lookup_elem(ring, &slot_index);
-	return slot ? slot->current_real : 0;
+	packet->real_index = flow_recall(packet->flow_hash, packet->vip->real_base, opens ? 0 : SHUNT_FLOW_CONFIRMED);
+	packet->is_new_flow = false;
+	if (packet->real_index)
+		return;
+	question = flow_question(packet, slot, tells_opening);
+	answer = flow_admit(&question);
+	packet->real_index = answer & ~FLOW_IS_NEW;
+	packet->is_new_flow = answer & FLOW_IS_NEW && (question.tracks_all || opens);
 }
 
 static __always_inline enum verdict stage_flow(struct packet *packet)
 {
+	bool tells_opening = packet->protocol == PROTOCOL_TCP || packet->vip->flags & SHUNT_VIP_QUIC;
+	union slot slot;
+
 	packet->flow_hash = flow_hash(packet);
-	if (packet->vip->flags & SHUNT_VIP_TRACK_ALL) {
-		packet->real_index = flow_remembered(packet);
-		packet->is_remembered = packet->real_index != 0;
-	}
-	if (!packet->is_remembered)
-		packet->real_index = flow_ring_real(packet);
+	slot = flow_slot(packet);
+	packet->real_index = slot.reals.current_real;
+	packet->is_new_flow = packet->opens_flow && tells_opening;
+	if (unlikely(slot.reals.previous_real || packet->vip->flags & SHUNT_VIP_TRACK_ALL))
+		flow_ask(packet, slot, tells_opening);
 	return packet->real_index ? VERDICT_CONTINUE : VERDICT_DROP_NO_REAL;
 }
 

@@ -24,6 +24,10 @@
 #define PROTOCOL_ICMPV6 58
 #define PROTOCOL_UNKNOWN 0x100 /* hidden behind extension headers */
 
+/* The way of the packet that is balanced is laid out in one line. */
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
 struct packet {
 	/* set by parse */
 	__u32 l3_offset; /* where the IP header begins: 14 and 4 for each VLAN tag */
@@ -37,20 +41,24 @@ struct packet {
 		};
 		__u32 ports; /* both, as they stand in the packet */
 	};
-	enum verdict flaw; /* what the packet ends as if it is ours; VERDICT_CONTINUE = nothing wrong with it */
 	__u16 protocol;
 	__u8 traffic_class; /* TOS of IPv4: DSCP and ECN */
 	bool is_ipv6;
+	bool opens_flow;  /* TCP: SYN alone. UDP: a QUIC header that begins a connection, if it is QUIC */
+	bool resets_flow; /* TCP: RST */
+
+	/* set by flaw.h, for packets that are not to be balanced */
+	enum verdict flaw; /* what the packet ends as if it is ours; VERDICT_CONTINUE = nothing wrong with it */
 	bool has_ports;
-	bool opens_flow; /* TCP with SYN and without ACK */
 
 	/* set by vip */
 	const struct shunt_vip *vip;
+	__u32 sketch_generation; /* 0 or 1 */
 
 	/* set by flow */
 	__u64 flow_hash;
 	__u32 real_index; /* within the VIP; not 0 */
-	bool is_remembered;
+	bool is_new_flow;
 
 	/* set by real */
 	__u32 real_entry;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage "parse": Ethernet, VLAN tags, IPv4 or IPv6, and the ports. Nothing is judged here: what is wrong with a
- * packet is noted as its flaw and matters only once the packet is known to be for a VIP.
+ * Stage "parse": Ethernet, VLAN tags, and then only what a packet that may be balanced looks like: IPv4 without options
+ * or IPv6 without extension headers, no fragment, TCP or UDP, every length in its place. What looks otherwise ends in a
+ * PASS or a DROP, and is looked at again for which of them (flaw.h).
  */
 #ifndef SHUNT_PARSE_H
 #define SHUNT_PARSE_H
@@ -11,74 +12,27 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
-#include <shunt/abi_config.h>
-
 #include "packet.h"
 
 #define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV4_FRAGMENT_OFFSET 0x1fff
+#define IPV4_VERSION_AND_LENGTH 0x45             /* no options */
 #define IPV4_MAPPED_PREFIX bpf_htonl(0x0000ffff) /* third word of ::ffff:0:0/96 */
 
-/* RFC 8200 and the IANA registry of extension headers */
-enum ipv6_next_header {
-	IPV6_HOP_BY_HOP = 0,
-	IPV6_ROUTING = 43,
-	IPV6_FRAGMENT = 44,
-	IPV6_DESTINATION = 60,
-	IPV6_MOBILITY = 135,
-	IPV6_HIP = 139,
-	IPV6_SHIM6 = 140,
-};
+/* RFC 9000, 17.2, and RFC 9369, 3.1 */
+#define QUIC_LONG_HEADER 0x80
+#define QUIC_VERSION_1 0x00000001
+#define QUIC_VERSION_2 0x6b3343cf
+
+struct quic_header {
+	__u8 first;
+	__be32 version; /* of a long header */
+} __attribute__((packed));
 
 struct vlan_tag {
 	__be16 control;
 	__be16 ether_type; /* of what follows */
 };
-
-/* The first `bytes` bytes of the transport header, if the IP payload has them. */
-static __always_inline void *transport_take(struct packet *packet, struct cursor *cursor, __u32 payload_bytes,
-					    __u32 bytes)
-{
-	void *header = payload_bytes < bytes ? NULL : cursor_take(cursor, bytes);
-
-	if (!header) {
-		packet_flaw(packet, VERDICT_DROP_TRUNCATED);
-		return NULL;
-	}
-	packet->ports = *(__u32 *)header; /* both begin with the ports */
-	packet->has_ports = true;
-	return header;
-}
-
-static __always_inline void parse_tcp(struct packet *packet, struct cursor *cursor, __u32 payload_bytes)
-{
-	const struct tcphdr *tcp = transport_take(packet, cursor, payload_bytes, sizeof(*tcp));
-
-	if (!tcp)
-		return;
-	packet->opens_flow = tcp->syn && !tcp->ack;
-	if (tcp->doff < 5 || tcp->doff * 4 > payload_bytes)
-		packet_flaw(packet, VERDICT_DROP_MALFORMED);
-}
-
-static __always_inline void parse_udp(struct packet *packet, struct cursor *cursor, __u32 payload_bytes)
-{
-	const struct udphdr *udp = transport_take(packet, cursor, payload_bytes, sizeof(*udp));
-
-	if (!udp)
-		return;
-	if (bpf_ntohs(udp->len) < sizeof(*udp) || bpf_ntohs(udp->len) > payload_bytes)
-		packet_flaw(packet, VERDICT_DROP_MALFORMED);
-}
-
-/* `cursor` stands behind the IP header; `payload_bytes` is what the IP header promises and the frame holds. */
-static __always_inline void parse_transport(struct packet *packet, struct cursor *cursor, __u32 payload_bytes)
-{
-	if (packet->protocol == PROTOCOL_TCP)
-		parse_tcp(packet, cursor, payload_bytes);
-	else if (packet->protocol == PROTOCOL_UDP)
-		parse_udp(packet, cursor, payload_bytes);
-}
 
 static __always_inline void address_from_ipv4(struct shunt_address *address, __be32 ipv4)
 {
@@ -100,93 +54,6 @@ static __always_inline bool address_is_mapped(const struct shunt_address *addres
 	return address->halves[0] == 0 && address->words[2] == IPV4_MAPPED_PREFIX;
 }
 
-static __always_inline enum verdict parse_ipv4(struct packet *packet, struct cursor *cursor)
-{
-	__u32 available = cursor_left(cursor), header_bytes, payload_bytes;
-	const struct iphdr *ip = cursor_take(cursor, sizeof(*ip));
-	__u16 fragment;
-
-	if (!ip || ip->version != 4)
-		return VERDICT_PASS_UNREADABLE;
-	packet->protocol = ip->protocol;
-	packet->traffic_class = ip->tos;
-	packet->ip_bytes = bpf_ntohs(ip->tot_len);
-	address_from_ipv4(&packet->source, ip->saddr);
-	address_from_ipv4(&packet->destination, ip->daddr);
-
-	header_bytes = ip->ihl * 4;
-	if (header_bytes < sizeof(*ip) || packet->ip_bytes < header_bytes) {
-		packet_flaw(packet, VERDICT_DROP_MALFORMED);
-		return VERDICT_CONTINUE; /* where the ports begin cannot be told */
-	}
-	if (packet->ip_bytes > available)
-		packet_flaw(packet, VERDICT_DROP_TRUNCATED);
-	fragment = bpf_ntohs(ip->frag_off);
-	if (fragment & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET))
-		packet_flaw(packet, VERDICT_DROP_FRAGMENT);
-	if (fragment & IPV4_FRAGMENT_OFFSET)
-		return VERDICT_CONTINUE; /* the ports are in the first fragment */
-	if (header_bytes > sizeof(*ip)) {
-		packet_flaw(packet, VERDICT_DROP_IP_OPTIONS);
-		if (!cursor_take(cursor, header_bytes - sizeof(*ip)))
-			return VERDICT_CONTINUE;
-	}
-	payload_bytes = (packet->ip_bytes < available ? packet->ip_bytes : available) - header_bytes;
-	parse_transport(packet, cursor, payload_bytes);
-	return VERDICT_CONTINUE;
-}
-
-/* What stands behind the fixed header when it is not the transport header. Returns false if that is unknown. */
-static __always_inline bool parse_ipv6_next_header(struct packet *packet, struct cursor *cursor, __u8 next_header)
-{
-	const __u8 *fragment;
-
-	switch (next_header) {
-	case IPV6_FRAGMENT:
-		packet_flaw(packet, VERDICT_DROP_FRAGMENT);
-		fragment = cursor_take(cursor, 1); /* begins with its own next header */
-		packet->protocol = fragment ? *fragment : PROTOCOL_UNKNOWN;
-		return false;
-	case IPV6_HOP_BY_HOP:
-	case IPV6_ROUTING:
-	case IPV6_DESTINATION:
-	case IPV6_MOBILITY:
-	case IPV6_HIP:
-	case IPV6_SHIM6:
-		packet_flaw(packet, VERDICT_DROP_IP_OPTIONS);
-		packet->protocol = PROTOCOL_UNKNOWN;
-		return false;
-	default:
-		packet->protocol = next_header;
-		return true;
-	}
-}
-
-static __always_inline enum verdict parse_ipv6(struct packet *packet, struct cursor *cursor)
-{
-	const struct ipv6hdr *ip = cursor_take(cursor, sizeof(*ip));
-	__u32 payload_bytes, available = cursor_left(cursor);
-
-	if (!ip || ip->version != 6)
-		return VERDICT_PASS_UNREADABLE;
-	payload_bytes = bpf_ntohs(ip->payload_len);
-	packet->is_ipv6 = true;
-	packet->traffic_class = ip->priority << 4 | ip->flow_lbl[0] >> 4;
-	packet->ip_bytes = sizeof(*ip) + payload_bytes;
-	address_from_ipv6(&packet->source, &ip->saddr);
-	address_from_ipv6(&packet->destination, &ip->daddr);
-
-	if (payload_bytes > available) {
-		packet_flaw(packet, VERDICT_DROP_TRUNCATED);
-		payload_bytes = available;
-	}
-	if (address_is_mapped(&packet->source) || address_is_mapped(&packet->destination))
-		packet_flaw(packet, VERDICT_DROP_MAPPED_ADDRESS);
-	if (parse_ipv6_next_header(packet, cursor, ip->nexthdr))
-		parse_transport(packet, cursor, payload_bytes);
-	return VERDICT_CONTINUE;
-}
-
 /* Steps over one VLAN tag, if there is one. Returns false if it is cut short. */
 static __always_inline bool parse_vlan(struct packet *packet, struct cursor *cursor, __be16 *ether_type)
 {
@@ -202,8 +69,8 @@ static __always_inline bool parse_vlan(struct packet *packet, struct cursor *cur
 	return true;
 }
 
-/* Reads a whole frame. The cursor ends behind the IP header, or behind the transport header of TCP and UDP. */
-static __always_inline enum verdict parse_frame(struct packet *packet, struct cursor *cursor, __u32 max_vlan_tags)
+/* Ethernet and VLAN tags. The cursor ends at the IP header, and the packet knows its family. */
+static __always_inline enum verdict stage_ethernet(struct packet *packet, struct cursor *cursor, __u32 max_vlan_tags)
 {
 	const struct ethhdr *ethernet = cursor_take(cursor, sizeof(*ethernet));
 	__be16 ether_type;
@@ -216,18 +83,107 @@ static __always_inline enum verdict parse_frame(struct packet *packet, struct cu
 		return VERDICT_PASS_UNREADABLE;
 	if (max_vlan_tags > 1 && !parse_vlan(packet, cursor, &ether_type))
 		return VERDICT_PASS_UNREADABLE;
-	if (ether_type == bpf_htons(ETH_P_IP))
-		return parse_ipv4(packet, cursor);
-	if (ether_type == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(packet, cursor);
-	return VERDICT_PASS_NOT_IP;
+	packet->is_ipv6 = ether_type == bpf_htons(ETH_P_IPV6);
+	return packet->is_ipv6 || ether_type == bpf_htons(ETH_P_IP) ? VERDICT_CONTINUE : VERDICT_PASS_NOT_IP;
 }
 
-static __always_inline enum verdict stage_parse(struct xdp_md *ctx, struct packet *packet, __u32 max_vlan_tags)
+/* Does a QUIC header begin a connection? Long headers of Initial and 0-RTT packets do, and those of versions whose
+ * types are not known. */
+static __always_inline bool quic_opens_flow(__u8 first, __u32 version)
 {
-	struct cursor cursor = cursor_at(ctx);
+	__u8 type = (first >> 4) & 3;
 
-	return parse_frame(packet, &cursor, max_vlan_tags);
+	if (!(first & QUIC_LONG_HEADER))
+		return false;
+	if (version == bpf_htonl(QUIC_VERSION_1))
+		return type == 0 || type == 1;
+	if (version == bpf_htonl(QUIC_VERSION_2))
+		return type == 1 || type == 2;
+	return true;
+}
+
+static __always_inline bool parse_tcp(struct packet *packet, struct cursor *cursor, __u32 payload_bytes)
+{
+	const struct tcphdr *tcp = cursor_take(cursor, sizeof(*tcp));
+
+	if (!tcp || tcp->doff < 5 || tcp->doff * 4 > payload_bytes)
+		return false;
+	packet->ports = *(const __u32 *)tcp;
+	packet->opens_flow = tcp->syn && !tcp->ack && !tcp->rst;
+	packet->resets_flow = tcp->rst;
+	return true;
+}
+
+static __always_inline bool parse_udp(struct packet *packet, struct cursor *cursor, __u32 payload_bytes)
+{
+	const struct udphdr *udp = cursor_take(cursor, sizeof(*udp));
+	const struct quic_header *quic;
+	__u32 udp_bytes;
+
+	if (!udp)
+		return false;
+	udp_bytes = bpf_ntohs(udp->len);
+	if (udp_bytes < sizeof(*udp) || udp_bytes > payload_bytes)
+		return false;
+	packet->ports = *(const __u32 *)udp;
+	if (udp_bytes < sizeof(*udp) + sizeof(*quic))
+		return true;
+	quic = cursor_take(cursor, sizeof(*quic));
+	packet->opens_flow = quic && quic_opens_flow(quic->first, quic->version);
+	return true;
+}
+
+/* `cursor` stands behind the IP header; the frame holds the `payload_bytes` that the header promises. */
+static __always_inline bool parse_transport(struct packet *packet, struct cursor *cursor, __u32 payload_bytes)
+{
+	if (packet->protocol == PROTOCOL_TCP)
+		return parse_tcp(packet, cursor, payload_bytes);
+	return packet->protocol == PROTOCOL_UDP && parse_udp(packet, cursor, payload_bytes);
+}
+
+static __always_inline bool parse_ipv4(struct packet *packet, struct cursor *cursor)
+{
+	__u32 available = cursor_left(cursor);
+	const struct iphdr *ip = cursor_take(cursor, sizeof(*ip));
+
+	if (!ip || *(const __u8 *)ip != IPV4_VERSION_AND_LENGTH)
+		return false;
+	packet->ip_bytes = bpf_ntohs(ip->tot_len);
+	if (packet->ip_bytes < sizeof(*ip) || packet->ip_bytes > available)
+		return false;
+	if (ip->frag_off & bpf_htons(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET))
+		return false;
+	packet->protocol = ip->protocol;
+	packet->traffic_class = ip->tos;
+	address_from_ipv4(&packet->source, ip->saddr);
+	address_from_ipv4(&packet->destination, ip->daddr);
+	return parse_transport(packet, cursor, packet->ip_bytes - sizeof(*ip));
+}
+
+static __always_inline bool parse_ipv6(struct packet *packet, struct cursor *cursor)
+{
+	const struct ipv6hdr *ip = cursor_take(cursor, sizeof(*ip));
+	__u32 payload_bytes, available = cursor_left(cursor);
+
+	if (!ip || ip->version != 6)
+		return false;
+	payload_bytes = bpf_ntohs(ip->payload_len);
+	if (payload_bytes > available)
+		return false;
+	packet->ip_bytes = sizeof(*ip) + payload_bytes;
+	packet->protocol = ip->nexthdr;
+	packet->traffic_class = ip->priority << 4 | ip->flow_lbl[0] >> 4;
+	address_from_ipv6(&packet->source, &ip->saddr);
+	address_from_ipv6(&packet->destination, &ip->daddr);
+	if (address_is_mapped(&packet->source) || address_is_mapped(&packet->destination))
+		return false;
+	return parse_transport(packet, cursor, payload_bytes);
+}
+
+/* The IP header and the transport header. False: not a packet that may be balanced. */
+static __always_inline bool stage_parse(struct packet *packet, struct cursor *cursor)
+{
+	return packet->is_ipv6 ? parse_ipv6(packet, cursor) : parse_ipv4(packet, cursor);
 }
 
 #endif

@@ -10,8 +10,10 @@
 
 static __always_inline enum verdict stage_real(struct packet *packet)
 {
-	packet->real_entry = packet->vip->real_base + packet->real_index;
-	packet->real = bpf_map_lookup_elem(&reals, &packet->real_entry);
+	__u32 entry = packet->vip->real_base + packet->real_index;
+
+	packet->real_entry = entry;
+	packet->real = bpf_map_lookup_elem(&reals, &entry);
 	if (!packet->real || packet->real->state == SHUNT_REAL_ABSENT)
 		return VERDICT_DROP_NO_REAL;
 	if (packet->real->state == SHUNT_REAL_UNRESOLVED)

@@ -9,32 +9,30 @@
 #include "../maps.h"
 #include "packet.h"
 
-/* XDP action of a verdict, from the list. */
-static __always_inline int verdict_action(enum verdict verdict)
-{
-	switch (verdict) {
-#define SHUNT_VERDICT_CASE(name, action, sentence)                                                                     \
-	case VERDICT_##name:                                                                                           \
-		return XDP_##action;
-		SHUNT_VERDICTS(SHUNT_VERDICT_CASE)
-#undef SHUNT_VERDICT_CASE
-	default:
-		return XDP_ABORTED; /* a stage that ends in no verdict is a bug that tracepoints show */
-	}
-}
+#define VERDICT_ROOM 32 /* a power of two, so that a mask tells the verifier that the index is inside */
+_Static_assert(VERDICT_COUNT <= VERDICT_ROOM, "more verdicts than room for their actions");
+
+/* XDP action of a verdict, from the list. A stage that ends in no verdict is a bug that tracepoints show: XDP_ABORTED
+ * is 0. */
+const __u8 verdict_actions[VERDICT_ROOM] = {
+#define SHUNT_VERDICT_ACTION(name, action, sentence) [VERDICT_##name] = XDP_##action,
+	SHUNT_VERDICTS(SHUNT_VERDICT_ACTION)
+#undef SHUNT_VERDICT_ACTION
+};
 
 static __always_inline int finish(enum verdict verdict, __u64 frame_bytes, __u32 egress_ifindex)
 {
 	__u32 number = verdict;
 	struct shunt_verdict_count *count = bpf_map_lookup_elem(&verdict_counters, &number);
 
-	if (count) {
-		count->packets += 1;
-		count->bytes += frame_bytes;
-	}
-	if (verdict_action(verdict) == XDP_REDIRECT)
-		return bpf_redirect(egress_ifindex, 0);
-	return verdict_action(verdict);
+	int action;
+
+	if (!count)
+		return XDP_ABORTED; /* for the verifier: every verdict has its count */
+	count->packets += 1;
+	count->bytes += frame_bytes;
+	action = verdict_actions[number % VERDICT_ROOM];
+	return action == XDP_REDIRECT ? bpf_redirect(egress_ifindex, 0) : action;
 }
 
 #endif

@@ -1,27 +1,62 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Stage "vip": is the packet ours? By destination address, port and protocol; by the address alone where the
- * ports cannot be read. The only place that looks VIPs up.
+ * ports cannot be read. The only place that looks VIPs up: one displacement and one line of the table.
  */
 #ifndef SHUNT_VIP_H
 #define SHUNT_VIP_H
 
+#include <shunt/abi_vip_table.h>
+
 #include "../maps.h"
+#include "config.h"
 #include "packet.h"
 
-static __always_inline const struct shunt_vip *vip_lookup(const struct packet *packet, __be16 port, __u8 protocol)
+/* `service`: the port as it stands in the packet, then the protocol; as in the table's lines. */
+static __always_inline __u32 vip_service(__be16 port, __u8 protocol)
 {
-	struct shunt_vip_key key = {.address = packet->destination, .port = port, .protocol = protocol};
+	union {
+		struct {
+			__be16 port;
+			__u8 protocol;
+			__u8 zero;
+		};
+		__u32 word;
+	} service = {{port, protocol, 0}};
 
-	return bpf_map_lookup_elem(&vips, &key);
+	return service.word;
+}
+
+static __always_inline const struct shunt_vip *vip_lookup(const struct packet *packet, __u64 table, __u32 service)
+{
+	__u64 hash = shunt_vip_hash(table, packet->destination.halves[0], packet->destination.halves[1], service);
+	__u32 lines = config.vip_lines, groups = config.vip_groups, group = shunt_vip_group(hash, groups), number;
+	const struct shunt_vip_displacements *displacements;
+	const struct shunt_vip *vip;
+
+	if (table & SHUNT_VIP_TABLE_HALF)
+		group += groups;
+	number = group / SHUNT_VIP_DISPLACEMENTS_PER_LINE;
+	displacements = bpf_map_lookup_elem(&vip_displacements, &number);
+	if (!displacements)
+		return NULL;
+	number = shunt_vip_line(hash, displacements->of[group % SHUNT_VIP_DISPLACEMENTS_PER_LINE], lines);
+	if (table & SHUNT_VIP_TABLE_HALF)
+		number += lines;
+	vip = bpf_map_lookup_elem(&vip_table, &number);
+	if (!vip || vip->address.halves[1] != packet->destination.halves[1] ||
+	    vip->address.halves[0] != packet->destination.halves[0] || *(const __u32 *)&vip->port != service)
+		return NULL;
+	return vip;
 }
 
 /* Without ports: does the packet belong to some VIP of its destination address? */
-static __always_inline enum verdict vip_by_address(const struct packet *packet)
+static __always_inline enum verdict vip_by_address(const struct packet *packet, __u64 table)
 {
-	const struct shunt_vip *address = vip_lookup(packet, 0, 0);
+	const struct shunt_vip *address = vip_lookup(packet, table, vip_service(0, 0));
 
-	if (!address)
+	/* An empty line looks like the entry of the address ::, but for its flags. */
+	if (!address || !(address->flags & (SHUNT_VIP_HAS_TCP | SHUNT_VIP_HAS_UDP)))
 		return VERDICT_PASS_NOT_VIP;
 	switch (packet->protocol) {
 	case PROTOCOL_TCP:
@@ -40,20 +75,47 @@ static __always_inline enum verdict vip_by_address(const struct packet *packet)
 	}
 }
 
+/* The VIP of a packet with ports, or NULL. */
+static __always_inline const struct shunt_vip *vip_by_ports(const struct packet *packet, __u64 table)
+{
+	const struct shunt_vip *vip =
+		vip_lookup(packet, table, vip_service(packet->destination_port, packet->protocol));
+
+	if (!vip && table & SHUNT_VIP_TABLE_ANY_PORT)
+		vip = vip_lookup(packet, table, vip_service(0, packet->protocol));
+	return vip;
+}
+
 static __always_inline enum verdict stage_vip(struct packet *packet)
 {
-	if (!packet->has_ports) {
-		/* Only a flaw hides TCP's or UDP's ports, so this always ends the walk; the verifier cannot know. */
-		enum verdict verdict = vip_by_address(packet);
+	__u32 only = 0;
+	const struct shunt_control *switches = bpf_map_lookup_elem(&control, &only);
 
-		return verdict == VERDICT_CONTINUE ? VERDICT_PASS_UNREADABLE : verdict;
-	}
-	packet->vip = vip_lookup(packet, packet->destination_port, packet->protocol);
-	if (!packet->vip)
-		packet->vip = vip_lookup(packet, 0, packet->protocol); /* every port */
-	if (!packet->vip)
-		return VERDICT_PASS_NOT_VIP;
-	return packet->flaw; /* it is ours: from here on what is wrong is dropped, with its reason */
+	if (!switches)
+		return VERDICT_PASS_NOT_VIP; /* for the verifier */
+	packet->vip = vip_by_ports(packet, *(const volatile __u64 *)&switches->vip_table);
+	packet->sketch_generation = switches->sketch_generation & 1;
+	return packet->vip ? VERDICT_CONTINUE : VERDICT_PASS_NOT_VIP;
+}
+
+/* Whose is a packet that is not to be balanced? The host's, or ours to drop, with the reason. Never VERDICT_CONTINUE.
+ */
+static __always_inline enum verdict vip_judge(const struct packet *packet)
+{
+	__u32 only = 0;
+	const struct shunt_control *switches = bpf_map_lookup_elem(&control, &only);
+	enum verdict verdict;
+	__u64 table;
+
+	if (!switches)
+		return VERDICT_PASS_NOT_VIP; /* for the verifier */
+	table = *(const volatile __u64 *)&switches->vip_table;
+	if (packet->has_ports)
+		verdict = vip_by_ports(packet, table) ? packet->flaw : VERDICT_PASS_NOT_VIP;
+	else
+		verdict = vip_by_address(packet, table);
+	/* Without a flaw it would have been balanced; the verifier cannot know. */
+	return verdict == VERDICT_CONTINUE ? VERDICT_PASS_UNREADABLE : verdict;
 }
 
 #endif

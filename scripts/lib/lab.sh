@@ -209,6 +209,7 @@ http {
     location = / { default_type text/plain; return 200 "$1"; }
     location /upload/ { dav_methods PUT; }
     location /slow/ { alias $dir/www/; limit_rate 200k; }
+    location /crawl/ { alias $dir/www/; limit_rate 4k; }
   }
 }
 N

@@ -14,15 +14,18 @@
 
 namespace shunt::test {
 
+// `flow_entries_per_second`: how many entries packets may make in the flow table (the kernel's: on each CPU).
 struct InMemory {
-  static std::unique_ptr<Dataplane> Open(const Capacities& capacities) {
-    return std::make_unique<MemoryDataplane>(capacities);
+  static std::unique_ptr<Dataplane> Open(const Capacities& capacities, uint32_t flow_entries_per_second = UINT32_MAX) {
+    auto dataplane = std::make_unique<MemoryDataplane>(capacities);
+    dataplane->set_flow_entries_per_second(flow_entries_per_second);
+    return dataplane;
   }
 };
 
 struct InKernel {
-  static std::unique_ptr<Dataplane> Open(const Capacities& capacities) {
-    auto opened = KernelDataplane::OpenPrivate(capacities);
+  static std::unique_ptr<Dataplane> Open(const Capacities& capacities, uint32_t flow_entries_per_second = UINT32_MAX) {
+    auto opened = KernelDataplane::OpenPrivate(capacities, 2, flow_entries_per_second);
     INFO((opened ? "" : opened.error().message));
     REQUIRE(opened);
     return std::move(*opened);
@@ -64,7 +67,16 @@ inline void MustHold(Dataplane& dataplane, const Plan& expected) {
     CHECK(found.entry == vip.entry);
     CHECK(*found.ring == *vip.ring);
     CHECK(found.reals == vip.reals);
+    CHECK(found.unsettled.empty());
   }
+}
+
+// The last byte of the outer destination of a packet that is sent: which real it goes to, as plans number their
+// addresses.
+inline int RealOf(Dataplane& dataplane, const PacketSpec& packet) {
+  const FrameResult result = Must(dataplane.RunFrame(BuildFrame(packet), kIngress));
+  REQUIRE(VerdictOf(result.verdict).name == "TX_ENCAPSULATED");
+  return result.frame.at(Get16(result.frame, 12) == 0x0800 ? 33 : 53);
 }
 
 inline std::string_view VerdictOn(Dataplane& dataplane, const PacketSpec& packet) {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract on what packets leave behind: counters and remembered flows.
+// The contract on the counters that packets leave behind. Remembered flows: flows_test.cc.
 #include <algorithm>
 #include <array>
-#include <numeric>
-#include <set>
 
 #include "tests/contract/subject.h"
 
@@ -30,13 +28,6 @@ void Send(Dataplane& dataplane, const PacketSpec& packet) {
 
 void SendFlows(Dataplane& dataplane, uint16_t first_port, uint16_t count) {
   for (uint16_t i = 0; i < count; ++i) Send(dataplane, {.source_port = static_cast<uint16_t>(first_port + i)});
-}
-
-std::set<RememberedFlow> Flows(Dataplane& dataplane) {
-  const auto flows = Must(dataplane.ReadFlows(10'000));
-  const std::set<RememberedFlow> all(flows.begin(), flows.end());
-  REQUIRE(all.size() == flows.size());
-  return all;
 }
 
 TEMPLATE_TEST_CASE("verdicts begin at zero, come in the order of the list, and count frames and their bytes", "",
@@ -103,7 +94,7 @@ TEMPLATE_TEST_CASE("with tracking none a SYN is a new flow, every time", "", InM
     Send(*dataplane, {.destination = "203.0.113.11", .tcp_flags = static_cast<uint8_t>(flags)});
   }
   CHECK(VipTraffic(*dataplane, 3) == Traffic{4, 160, 2});
-  CHECK(Flows(*dataplane).empty());
+  CHECK(Must(dataplane->ReadFlows(1)).empty());
 }
 
 TEMPLATE_TEST_CASE("counters that are reset start at zero and the others go on", "", InMemory, InKernel) {
@@ -164,85 +155,6 @@ TEMPLATE_TEST_CASE("counters that are not there are refused", "", InMemory, InKe
   CHECK_FALSE(dataplane->ResetTraffic({}, std::span(&entry, 1)));
   CHECK_FALSE(dataplane->CarryTraffic(1, entry));
   CHECK_FALSE(dataplane->CarryTraffic(entry, 1));
-}
-
-TEMPLATE_TEST_CASE("flows are remembered once each and told with VIP, client, port and real", "", InMemory, InKernel) {
-  const auto dataplane = TestType::Open(kSmall);
-  Must(Install(*dataplane, Tracked()));
-  for (int i = 0; i < 2; ++i) {
-    Send(*dataplane, {.source_port = 1000});
-    Send(*dataplane, {.destination = "2001:db8:1::10", .protocol = kUdp, .source_port = 1001, .destination_port = 99});
-  }
-  CHECK(Flows(*dataplane) == std::set<RememberedFlow>{{1, {Address("198.51.100.7"), 1000}, 443, 1},
-                                                      {2, {Address("2001:db8:c::7"), 1001}, 99, 1}});
-}
-
-TEMPLATE_TEST_CASE("a remembered flow stays when the ring is swapped, and moves when its real is cleared", "", InMemory,
-                   InKernel) {
-  const auto dataplane = TestType::Open(kSmall);
-  const Plan plan = Tracked();
-  Must(Install(*dataplane, plan));
-  Send(*dataplane, {.source_port = 1});
-  Must(SetRing(*dataplane, plan.vips.at(Vip(kService)).entry.ring_index, RingOf({2, 2})));
-  CHECK(Must(dataplane->RunFrame(BuildFrame({.source_port = 1}), kIngress)).frame.at(33) == 11);
-  CHECK(Must(dataplane->RunFrame(BuildFrame({.source_port = 2}), kIngress)).frame.at(33) == 12);
-  const uint32_t entry = EntryOf(plan, kService, 1);
-  Must(dataplane->ClearReals(std::span(&entry, 1)));
-  CHECK(Must(dataplane->RunFrame(BuildFrame({.source_port = 1}), kIngress)).frame.at(33) == 12);
-  CHECK(Flows(*dataplane) ==
-        std::set<RememberedFlow>{{1, {Address("198.51.100.7"), 1}, 443, 2}, {1, {Address("198.51.100.7"), 2}, 443, 2}});
-}
-
-TEMPLATE_TEST_CASE("at most as many flows are read as were asked for", "", InMemory, InKernel) {
-  const auto dataplane = TestType::Open(kSmall);
-  Must(Install(*dataplane, Tracked()));
-  CHECK(Must(dataplane->ReadFlows(5)).empty());
-  SendFlows(*dataplane, 1, 300);
-  const auto all = Flows(*dataplane);
-  CHECK(all.size() == 300);
-  for (const size_t limit : {size_t{0}, size_t{1}, size_t{17}, size_t{299}, size_t{300}, size_t{301}}) {
-    const auto flows = Must(dataplane->ReadFlows(limit));
-    CHECK(flows.size() == std::min<size_t>(limit, 300));
-    CHECK(std::ranges::all_of(flows, [&](const RememberedFlow& flow) { return all.contains(flow); }));
-    CHECK(std::set<RememberedFlow>(flows.begin(), flows.end()).size() == flows.size());
-  }
-}
-
-TEMPLATE_TEST_CASE("flows of VIPs and reals that a plan does not have are forgotten and the others kept", "", InMemory,
-                   InKernel) {
-  const auto dataplane = TestType::Open(kSmall);
-  Plan plan = Tracked();
-  Must(Install(*dataplane, plan));
-  SendFlows(*dataplane, 1, 20);
-  Must(SetRing(*dataplane, plan.vips.at(Vip(kService)).entry.ring_index, RingOf({2, 2})));
-  SendFlows(*dataplane, 101, 30);
-  Send(*dataplane, {.destination = "2001:db8:1::10", .protocol = kUdp});
-  Must(dataplane->ForgetFlowsExcept(plan));
-  CHECK(Flows(*dataplane).size() == 51);
-  plan.vips.at(Vip(kService)).reals.erase(1);
-  Must(dataplane->ForgetFlowsExcept(plan));
-  auto flows = Flows(*dataplane);
-  CHECK(flows.size() == 31);
-  CHECK(std::ranges::none_of(flows,
-                             [](const RememberedFlow& flow) { return flow.vip_id == kId && flow.real_index == 1; }));
-  plan.vips.erase(Vip(kService));
-  Must(dataplane->ForgetFlowsExcept(plan));
-  flows = Flows(*dataplane);
-  REQUIRE(flows.size() == 1);
-  CHECK(flows.begin()->vip_id == 2);
-  Must(dataplane->ForgetFlowsExcept({}));
-  CHECK(Flows(*dataplane).empty());
-  Must(dataplane->ForgetFlowsExcept({}));
-}
-
-TEMPLATE_TEST_CASE("a full flow table forgets old flows for new ones and drops no packet", "", InMemory, InKernel) {
-  const auto dataplane = TestType::Open({.max_vips = 8, .max_reals = 64, .max_flows = 512});
-  Must(Install(*dataplane, Tracked()));
-  SendFlows(*dataplane, 1, 2000);
-  const auto flows = Flows(*dataplane);
-  CHECK(flows.size() <= 512);
-  CHECK(flows.contains({1, {Address("198.51.100.7"), 2000}, 443, 1}));  // the newest
-  CHECK(VipTraffic(*dataplane, kId) == Traffic{2000, 80'000, 2000});
 }
 
 }  // namespace

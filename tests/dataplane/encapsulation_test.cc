@@ -67,7 +67,7 @@ TEST_CASE("IPv4 in IPv6 is encapsulated byte for byte as RFC 2473 says, with a f
   const FrameResult result = harness.Run(BuildFrame(packet));
   CHECK(result.verdict == VERDICT_TX_ENCAPSULATED);
   CHECK(result.frame == Concat({FromHex("02000000 0b12 02000000 0001 86dd"
-                                        "6b97fcca 0028 04 40"
+                                        "6b9534bf 0028 04 40"
                                         "20010db8 00070000 00000000 00000002"
                                         "20010db8 00070000 00000000 00000012"),
                                 Tail(packet)}));
@@ -79,7 +79,7 @@ TEST_CASE("IPv6 in IPv6 is encapsulated byte for byte") {
   const FrameResult result = harness.Run(BuildFrame(packet));
   CHECK(result.verdict == VERDICT_TX_ENCAPSULATED);
   CHECK(result.frame == Concat({FromHex("02000000 0b12 02000000 0001 86dd"
-                                        "6b960672 003c 29 40"
+                                        "6b917059 003c 29 40"
                                         "20010db8 00070000 00000000 00000002"
                                         "20010db8 00070000 00000000 00000012"),
                                 Tail(packet)}));
@@ -89,7 +89,7 @@ TEST_CASE("the low 16 bits of an IPv4 outer source are filled from the flow hash
   Harness harness(EncapsulationPlan());
   const PacketSpec packet{.destination_port = 8443};
   CHECK(harness.Run(BuildFrame(packet)).frame == Concat({FromHex("02000000 0b0b 02000000 0001 0800"
-                                                                 "45 00 003c 0000 4000 40 04 79ca 0a09ace0 0a00000b"),
+                                                                 "45 00 003c 0000 4000 40 04 1277 0a091434 0a00000b"),
                                                          Tail(packet)}));
 }
 
@@ -97,8 +97,8 @@ TEST_CASE("the low 32 bits of an IPv6 outer source are filled from the flow hash
   Harness harness(EncapsulationPlan());
   const PacketSpec packet{.destination = "2001:db8:1::10", .destination_port = 8443};
   CHECK(harness.Run(BuildFrame(packet)).frame == Concat({FromHex("02000000 0b12 02000000 0001 86dd"
-                                                                 "60016cfe 003c 29 ff"
-                                                                 "20010db8 00090000 00000000 57c16cfe"
+                                                                 "6006fbc1 003c 29 ff"
+                                                                 "20010db8 00090000 00000000 1176fbc1"
                                                                  "20010db8 00070000 00000000 00000012"),
                                                          Tail(packet)}));
 }

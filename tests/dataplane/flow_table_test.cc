@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the program remembers, and what it does with it: VIPs with tracking all and with none.
+// What the program remembers, and what it does with it: VIPs with tracking all and with none. Tracking moving:
+// tracking_test.cc.
 #include <shunt/abi_verdicts.h>
 
 #include <catch2/catch.hpp>
@@ -49,17 +50,17 @@ TEST_CASE(
     "with tracking all a remembered flow stays on its real when the ring changes, and a new flow goes by the ring") {
   Harness harness(TwoReals());
   for (uint16_t port = 1; port <= 50; ++port) CHECK(RealOf(harness, Flow(port, kSyn)) == 1);
-  harness.SetRing(Vip(kTracked), {2, 2, 2});
+  harness.SetRing(Vip(kTracked), RingOf({2, 2, 2}));
   for (uint16_t port = 1; port <= 50; ++port) CHECK(RealOf(harness, Flow(port)) == 1);
   for (uint16_t port = 51; port <= 100; ++port) CHECK(RealOf(harness, Flow(port, kSyn)) == 2);
-  harness.SetRing(Vip(kTracked), {1, 1, 1});
+  harness.SetRing(Vip(kTracked), RingOf({1, 1, 1}));
   for (uint16_t port = 1; port <= 100; ++port) CHECK(RealOf(harness, Flow(port, kFin | kAck)) == (port <= 50 ? 1 : 2));
 }
 
 TEST_CASE("with tracking all a SYN of a remembered flow cannot move it") {
   Harness harness(TwoReals());
   CHECK(RealOf(harness, Flow(1)) == 1);
-  harness.SetRing(Vip(kTracked), {2, 2, 2});
+  harness.SetRing(Vip(kTracked), RingOf({2, 2, 2}));
   CHECK(RealOf(harness, Flow(1, kSyn)) == 1);
 }
 
@@ -67,7 +68,7 @@ TEST_CASE("UDP over IPv6 to a VIP of every port is remembered by both its ports"
   Harness harness(TwoReals());
   CHECK(RealOf(harness, Flow6(1000, 53)) == 1);
   CHECK(RealOf(harness, Flow6(1000, 54)) == 1);
-  harness.SetRing(Vip(kTracked6), {2, 2, 2});
+  harness.SetRing(Vip(kTracked6), RingOf({2, 2, 2}));
   CHECK(RealOf(harness, Flow6(1000, 53)) == 1);
   CHECK(RealOf(harness, Flow6(1000, 54)) == 1);
   CHECK(RealOf(harness, Flow6(1000, 55)) == 2);
@@ -78,7 +79,7 @@ TEST_CASE("UDP over IPv6 to a VIP of every port is remembered by both its ports"
 TEST_CASE("with tracking none every flow follows the ring at once and nothing is remembered") {
   Harness harness(TwoReals(Tracking::kNone));
   CHECK(RealOf(harness, Flow(1, kSyn)) == 1);
-  harness.SetRing(Vip(kTracked), {2, 2, 2});
+  harness.SetRing(Vip(kTracked), RingOf({2, 2, 2}));
   CHECK(RealOf(harness, Flow(1)) == 2);
   CHECK(Flows(harness).empty());
 }
@@ -96,7 +97,7 @@ TEST_CASE("a remembered flow is read back with its VIP, client, port and real") 
 TEST_CASE("an entry whose real is gone is a miss: the flow goes by the ring and is remembered anew") {
   Harness harness(TwoReals());
   CHECK(RealOf(harness, Flow(1)) == 1);
-  harness.SetRing(Vip(kTracked), {2, 2, 2});
+  harness.SetRing(Vip(kTracked), RingOf({2, 2, 2}));
   CHECK(RealOf(harness, Flow(1)) == 1);
   harness.ClearReal(Vip(kTracked), 1);
   CHECK(RealOf(harness, Flow(1)) == 2);
@@ -109,7 +110,7 @@ TEST_CASE("an entry whose real is gone is a miss: the flow goes by the ring and 
 TEST_CASE("a remembered flow is served when the ring has nobody for new ones") {
   Harness harness(TwoReals());
   CHECK(RealOf(harness, Flow(1)) == 1);
-  harness.SetRing(Vip(kTracked), {0, 0, 0});
+  harness.SetRing(Vip(kTracked), RingOf({0, 0, 0}));
   CHECK(RealOf(harness, Flow(1)) == 1);
   CHECK(harness.Run(BuildFrame(Flow(2))).verdict == VERDICT_DROP_NO_REAL);
   CHECK(Flows(harness).size() == 1);
@@ -125,17 +126,30 @@ TEST_CASE("with tracking all each flow is new once, whatever its first segment")
   CHECK(harness.RealTraffic(Vip(kTracked), 2) == Traffic{});
 }
 
-TEST_CASE("with tracking none new flows are the segments with SYN and without ACK, and UDP has none") {
+TEST_CASE("with tracking all a reset is neither remembered nor a new flow, but follows a flow that is remembered") {
+  Harness harness(TwoReals());
+  CHECK(RealOf(harness, Flow(1, kRst)) == 1);
+  CHECK(RealOf(harness, Flow(1, kRst | kAck)) == 1);
+  CHECK(Flows(harness).empty());
+  CHECK(harness.VipTraffic(Vip(kTracked)) == Traffic{2, 2 * 40, 0});
+  CHECK(RealOf(harness, Flow(2)) == 1);
+  harness.SetRing(Vip(kTracked), RingOf({2, 2, 2}));
+  CHECK(RealOf(harness, Flow(2, kRst)) == 1);
+  CHECK(RealOf(harness, Flow(1, kRst)) == 2);
+}
+
+TEST_CASE("with tracking none new flows are the segments with SYN and neither ACK nor RST, and UDP has none") {
   Harness harness(TwoReals(Tracking::kNone));
-  for (const int flags : {int{kSyn}, kSyn | kAck, int{kAck}, kSyn | kFin, kSyn | 0xc0, int{kRst}, 0, 0xff}) {
+  for (const int flags :
+       {int{kSyn}, kSyn | kAck, int{kAck}, kSyn | kFin, kSyn | 0xc0, int{kRst}, kSyn | kRst, 0, 0xff}) {
     RealOf(harness, Flow(1, static_cast<uint8_t>(flags)));
   }
-  CHECK(harness.VipTraffic(Vip(kTracked)) == Traffic{8, 8 * 40, 3});
+  CHECK(harness.VipTraffic(Vip(kTracked)) == Traffic{9, 9 * 40, 3});
   RealOf(harness, Flow6(1));
   CHECK(harness.VipTraffic(Vip(kTracked6)).new_flows == 0);
 }
 
-TEST_CASE("a packet that is not sent is neither remembered nor counted as traffic") {
+TEST_CASE("a packet that is not sent is not counted as traffic, but its flow is remembered once its real is known") {
   Harness harness(MakePlan({
       {.vip = "203.0.113.10:443/tcp",
        .reals = {{.address = "10.0.0.11", .resolved = false}},
@@ -150,7 +164,7 @@ TEST_CASE("a packet that is not sent is neither remembered nor counted as traffi
   CHECK(harness.RunWithoutHeadroom(BuildFrame({.destination = "203.0.113.12"})) == VERDICT_DROP_NO_HEADROOM);
   CHECK(harness.Run(BuildFrame({.destination = "203.0.113.12", .ip_options = Bytes(4, 1)})).verdict ==
         VERDICT_DROP_IP_OPTIONS);
-  CHECK(Flows(harness).empty());
+  CHECK(Flows(harness).size() == 3);
   for (const auto& [key, vip] : harness.plan().vips) {
     CHECK(harness.VipTraffic(key) == Traffic{});
     CHECK(harness.RealTraffic(key, 1) == Traffic{});
@@ -160,7 +174,7 @@ TEST_CASE("a packet that is not sent is neither remembered nor counted as traffi
 TEST_CASE("a flow whose real lost its next hop stays with it and is dropped until it has one") {
   Harness harness(TwoReals());
   CHECK(RealOf(harness, Flow(1)) == 1);
-  harness.SetRing(Vip(kTracked), {2, 2, 2});
+  harness.SetRing(Vip(kTracked), RingOf({2, 2, 2}));
   harness.SetReal(Vip(kTracked), 1, MakeReal({.address = "10.0.0.11", .resolved = false}));
   CHECK(harness.Run(BuildFrame(Flow(1))).verdict == VERDICT_DROP_NO_NEXT_HOP);
   harness.SetReal(Vip(kTracked), 1, MakeReal({.address = "10.0.0.11"}));

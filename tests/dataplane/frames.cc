@@ -25,7 +25,15 @@ void AppendAddress(Bytes& out, std::string_view text) {
   Append(out, address);
 }
 
+Bytes PayloadOf(const PacketSpec& packet) {
+  if (!packet.payload.empty()) return packet.payload;
+  Bytes payload;
+  for (size_t i = 0; i < packet.payload_bytes; ++i) payload.push_back(static_cast<uint8_t>(i * 7 + 1));
+  return payload;
+}
+
 Bytes BuildSegment(const PacketSpec& packet) {
+  const Bytes payload = PayloadOf(packet);
   Bytes segment;
   if (packet.protocol == kTcp || packet.protocol == kUdp) {
     Append16(segment, packet.source_port);
@@ -38,10 +46,10 @@ Bytes BuildSegment(const PacketSpec& packet) {
     Append(segment, FromHex("ffff abcd 0000"));
     Append(segment, packet.tcp_options);
   } else if (packet.protocol == kUdp) {
-    Append16(segment, 8 + packet.payload_bytes);
+    Append16(segment, 8 + payload.size());
     Append(segment, FromHex("abcd"));
   }
-  for (size_t i = 0; i < packet.payload_bytes; ++i) segment.push_back(static_cast<uint8_t>(i * 7 + 1));
+  Append(segment, payload);
   return segment;
 }
 

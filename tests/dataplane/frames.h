@@ -41,6 +41,7 @@ struct PacketSpec {
   std::vector<std::pair<uint8_t, Bytes>> extension_headers = {};  // IPv6: type, bytes behind its next-header byte
 
   size_t payload_bytes = 0;                     // behind the transport header
+  Bytes payload = {};                           // in place of so many bytes
   std::vector<uint16_t> vlan_ether_types = {};  // outermost first
   size_t padding_bytes = 0;                     // behind the IP packet
 };

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "userspace/bpf/object.h"
+#include "userspace/dataplane/memory_dataplane.h"
 #include "userspace/dataplane/verdict.h"
 
 namespace shunt::test {
@@ -51,11 +52,11 @@ bool IsEncapsulated(uint32_t verdict) {
 
 std::string_view NameOf(uint32_t verdict) { return VerdictOf(verdict).name; }
 
-Harness::Harness(const Plan& plan, uint32_t max_vlan_tags)
+Harness::Harness(const Plan& plan, uint32_t max_vlan_tags, uint32_t flow_entries_per_second)
     : plan_(plan), tables_(TablesOf(plan)), max_vlan_tags_(max_vlan_tags) {
   // KernelDataplane does not hand its program out: it is the one that was not there before.
   const std::set<int> before = XdpPrograms();
-  kernel_ = Must(KernelDataplane::OpenPrivate(kCapacities, max_vlan_tags));
+  kernel_ = Must(KernelDataplane::OpenPrivate(kCapacities, max_vlan_tags, flow_entries_per_second));
   std::set<int> opened = XdpPrograms();
   std::erase_if(opened, [&](int fd) { return before.contains(fd); });
   REQUIRE(opened.size() == 1);
@@ -65,8 +66,9 @@ Harness::Harness(const Plan& plan, uint32_t max_vlan_tags)
 }
 
 Walk Harness::RunModel(const Bytes& frame, uint32_t ingress_ifindex) {
+  tables_.now_s = MonotonicSeconds();
   Walk walk = WalkFrame(tables_, frame, ingress_ifindex, max_vlan_tags_);
-  if (walk.remember) tables_.flows[{walk.vip_id, walk.source, walk.destination_port}] = walk.real_index;
+  Apply(walk, tables_);
   ++frames_;
   frame_bytes_ += frame.size();
   return walk;
@@ -140,11 +142,22 @@ uint32_t Harness::RunWithoutHeadroom(const Bytes& frame) {
   return CountOne(frame.size());
 }
 
-void Harness::SetRing(const VipKey& vip, const std::vector<uint16_t>& owners) {
+void Harness::SetRing(const VipKey& vip, const Ring& ring) {
+  GiveRing(plan_, vip, ring);
   const VipEntry& entry = plan_.vips.at(vip).entry;
-  REQUIRE(owners.size() == entry.ring_slots);
-  tables_.rings[entry.ring_index] = RingOf(owners);
-  Must(test::SetRing(*kernel_, entry.ring_index, RingOf(owners)));
+  tables_.vips[vip] = entry;
+  tables_.rings[entry.id] = plan_.vips.at(vip).ring;
+  Must(kernel_->SetVips(plan_));
+}
+
+void Harness::SetSlots(const VipKey& vip, const Ring& ring) {
+  const PlannedVip& planned = plan_.vips.at(vip);
+  std::vector<uint32_t> changed;
+  for (uint32_t slot = 0; slot < ring.size(); ++slot)
+    if (ring[slot] != planned.ring->at(slot)) changed.push_back(slot);
+  GiveRing(plan_, vip, ring);
+  tables_.rings[planned.entry.id] = planned.ring;
+  Must(kernel_->SetSlots(planned.entry.id, planned.ring, changed));
 }
 
 void Harness::SetReal(const VipKey& vip, uint16_t index, const RealEntry& real) {

@@ -16,7 +16,9 @@ inline constexpr Capacities kCapacities{.max_vips = 64, .max_reals = 1024, .max_
 
 class Harness {
  public:
-  explicit Harness(const Plan& plan, uint32_t max_vlan_tags = 2);
+  // So many entries may each CPU make in the flow table in a second. What that means for a frame is the caller's to
+  // tell the model, by tables().
+  explicit Harness(const Plan& plan, uint32_t max_vlan_tags = 2, uint32_t flow_entries_per_second = UINT32_MAX);
 
   // Throws (Catch) unless all of the above holds.
   FrameResult Run(const Bytes& frame, uint32_t ingress_ifindex = kIngress);
@@ -32,11 +34,13 @@ class Harness {
   void CheckTotals();
 
   // Table changes go to both.
-  void SetRing(const VipKey& vip, const std::vector<uint16_t>& owners);
+  void SetRing(const VipKey& vip, const Ring& ring);   // of any size, with all VIPs' rings
+  void SetSlots(const VipKey& vip, const Ring& ring);  // of the same size, slot by slot where they stand
   void SetReal(const VipKey& vip, uint16_t index, const RealEntry& real);
   void ClearReal(const VipKey& vip, uint16_t index);
 
   KernelDataplane& kernel() { return *kernel_; }
+  DataplaneTables& tables() { return tables_; }  // the model's
   const Plan& plan() const { return plan_; }
   const Walk& model() const { return model_; }  // of the last frame
   Traffic VipTraffic(const VipKey& vip);

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/dataplane/pinned.h"
+#include "tests/dataplane/plans.h"
 #include "userspace/bpf/xdp.h"
 
 namespace shunt {
@@ -51,8 +52,9 @@ TEST_CASE("An attached program outlives the process, and tables written later ta
   const uint32_t program = XdpProgramId("v0");
   REQUIRE(program != 0);
   const auto second = MustOpen(options);
-  Install(*second);
-  REQUIRE(second->RemoveRing(6));
+  Plan plan = ServedPlan();
+  test::GiveRing(plan, ServedVip(), {});
+  Install(*second, plan);
   SendFrame("v1", ClientFrame());
   CHECK(Comes([&] { return CountOf(*second, "DROP_NO_REAL") == 1; }));
   CHECK(MustAttach(*second).was_there);

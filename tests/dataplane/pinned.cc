@@ -26,18 +26,25 @@ std::unique_ptr<KernelDataplane> MustOpen(const KernelDataplaneOptions& options)
 
 VipKey ServedVip() { return VipKey::Parse("203.0.113.10:443/udp").value(); }
 
-VipEntry Install(Dataplane& dataplane) {
-  OuterHeader outer;
-  outer.next_hop = {1, MacAddress{{2, 0, 0, 0, 0, 1}}, MacAddress{{2, 0, 0, 0, 0, 2}},
-                    IpAddress::Parse("10.0.0.1").value(), 1500};
-  const RealWrite reals[] = {{9, {IpAddress::Parse("10.0.0.11").value(), outer}},
-                             {10, {IpAddress::Parse("2001:db8::12").value(), {}}}};
-  const VipEntry entry{3, Tracking::kAll, 8, 4, 6, 5, {1, 2}};
-  REQUIRE(dataplane.SetReals(reals));
-  REQUIRE(test::SetRing(dataplane, 6, {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}}));
-  REQUIRE(dataplane.SetAddress(ServedVip().address, {.has_tcp = false, .has_udp = true}));
-  REQUIRE(dataplane.SetVip(ServedVip(), entry));
-  return entry;
+Plan ServedPlan() {
+  Plan plan;
+  PlannedVip& vip = plan.vips[ServedVip()];
+  vip.entry = {.id = 3,
+               .tracking = Tracking::kAll,
+               .real_base = 8,
+               .real_capacity = 4,
+               .ring_slots = 5,
+               .flow_hash_key = {1, 2}};
+  vip.ring = std::make_shared<const Ring>(Ring(5, {.current_real = 1}));
+  vip.reals = {{1, test::MakeReal({.address = "10.0.0.11"})},
+               {2, test::MakeReal({.address = "2001:db8::12", .resolved = false})}};
+  return plan;
+}
+
+void Install(Dataplane& dataplane, const Plan& plan) {
+  const auto installed = test::Install(dataplane, plan);
+  INFO((installed ? "" : installed.error().message));
+  REQUIRE(installed);
 }
 
 std::vector<uint8_t> ClientFrame() {

@@ -18,10 +18,11 @@ inline constexpr Capacities kSmall{.max_vips = 16, .max_reals = 64, .max_flows =
 KernelDataplaneOptions Options(const TemporaryBpffs& bpffs, std::vector<std::string> interfaces = {});
 std::unique_ptr<KernelDataplane> MustOpen(const KernelDataplaneOptions& options);
 
-// One VIP, ServedVip(), with id 3 and two reals at entries 9 and 10, the second without a next hop; a ring, index 6,
-// of five slots. Every flow is remembered.
+// One VIP, ServedVip(), with id 3 and two reals at entries 9 and 10, the second without a next hop; a ring of five
+// slots. Every flow is remembered.
 VipKey ServedVip();
-VipEntry Install(Dataplane& dataplane);
+Plan ServedPlan();
+void Install(Dataplane& dataplane, const Plan& plan = ServedPlan());
 
 // A packet to that VIP, and how many packets had a verdict.
 std::vector<uint8_t> ClientFrame();

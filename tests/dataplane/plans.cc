@@ -32,6 +32,13 @@ Ring RingOf(const std::vector<uint16_t>& owners) {
   return ring;
 }
 
+void GiveRing(Plan& plan, const VipKey& key, Ring ring) {
+  PlannedVip& vip = plan.vips.at(key);
+  vip.entry.ring_slots = static_cast<uint32_t>(ring.size());
+  vip.unsettled = UnsettledOf(ring, {});
+  vip.ring = std::make_shared<const Ring>(std::move(ring));
+}
+
 Plan MakePlan(const std::vector<VipSpec>& vips) {
   Plan plan;
   uint32_t id = 0;
@@ -46,12 +53,11 @@ Plan MakePlan(const std::vector<VipSpec>& vips) {
     PlannedVip& vip = plan.vips[Vip(spec.vip)];
     vip.entry = {.id = id,
                  .tracking = spec.tracking,
+                 .quic = spec.quic,
                  .real_base = base,
                  .real_capacity = RealCapacity(spec.reals.size()),
-                 .ring_index = 2 * id,
-                 .ring_slots = static_cast<uint32_t>(owners.size()),
                  .flow_hash_key = {0x0123456789abcdef, 0xfedcba9876543210 + id}};
-    vip.ring = std::make_shared<const Ring>(RingOf(owners));
+    GiveRing(plan, Vip(spec.vip), spec.slots.empty() ? RingOf(owners) : spec.slots);
     for (const RealSpec& real : spec.reals) {
       const auto index = static_cast<uint16_t>(vip.reals.size() + 1);
       vip.reals[index] = MakeReal(real);
@@ -61,23 +67,12 @@ Plan MakePlan(const std::vector<VipSpec>& vips) {
   return plan;
 }
 
-Status SetRing(Dataplane& dataplane, uint32_t ring_index, const Ring& ring) {
-  const RingWrite write{ring_index, std::make_shared<const Ring>(ring)};
-  return dataplane.SetRings({&write, 1});
-}
-
 Status Install(Dataplane& dataplane, const Plan& plan) {
-  for (const auto& [key, vip] : plan.vips) {
-    std::vector<RealWrite> writes;
+  std::vector<RealWrite> writes;
+  for (const auto& [key, vip] : plan.vips)
     for (const auto& [index, real] : vip.reals) writes.push_back({vip.entry.real_base + index, real});
-    if (auto set = dataplane.SetReals(writes); !set) return set;
-    if (auto set = SetRing(dataplane, vip.entry.ring_index, *vip.ring); !set) return set;
-    if (auto set = dataplane.SetVip(key, vip.entry); !set) return set;
-  }
-  for (const auto& [address, entry] : AddressesOf(plan)) {
-    if (auto set = dataplane.SetAddress(address, entry); !set) return set;
-  }
-  return {};
+  if (auto set = dataplane.SetReals(writes); !set) return set;
+  return dataplane.SetVips(plan);
 }
 
 }  // namespace shunt::test

@@ -35,6 +35,8 @@ struct VipSpec {
   Tracking tracking = Tracking::kNone;
   std::vector<uint16_t> ring = {};  // slot → index; unset: every real has one slot
   bool no_slots = false;
+  Ring slots = {};  // in place of `ring`, where slots have previous reals
+  bool quic = false;
 };
 
 // Ids are 1, 2, … in the order given; ranges of the real table follow one another.
@@ -42,9 +44,10 @@ Plan MakePlan(const std::vector<VipSpec>& vips);
 
 Ring RingOf(const std::vector<uint16_t>& owners);
 
-Status SetRing(Dataplane& dataplane, uint32_t ring_index, const Ring& ring);
+// The plan's VIP has this ring, of any size.
+void GiveRing(Plan& plan, const VipKey& vip, Ring ring);
 
-// Writes all of a plan; what else is in the data plane stays.
+// Makes a data plane hold this plan; reals that it does not have stay.
 Status Install(Dataplane& dataplane, const Plan& plan);
 
 }  // namespace shunt::test

@@ -16,6 +16,7 @@ namespace {
 constexpr uint32_t kVips = 5;
 constexpr uint32_t kReals = 9;
 constexpr uint32_t kRingSizes[] = {13, 17, 19};
+constexpr Tracking kTrackings[] = {Tracking::kMoving, Tracking::kAll, Tracking::kNone};
 
 StaticNextHops AnyNextHops() {
   return StaticNextHops({.local_mac = *MacAddress::Parse("02:00:00:00:00:01"),
@@ -80,7 +81,7 @@ void RandomChanges::ChangeVip(Vip& vip) {
       vip.ring_size = kRingSizes[UpTo(2)];
       break;
     case 1:
-      vip.tracking = UpTo(1) ? Tracking::kAll : Tracking::kNone;
+      vip.tracking = kTrackings[UpTo(2)];
       break;
     case 2:
       vip.reals.erase(address);
@@ -131,29 +132,24 @@ Status WatchedDataplane::Write(const std::string& name, const std::function<Stat
   if (auto passed = pass_on(); !passed) return passed;
   const std::lock_guard lock(mutex_);
   note();
-  for (const auto& [key, entry] : vips_) CheckVip(key, entry, name);
-  for (const auto& [address, entry] : addresses_) {
-    bool has_vip = false;
-    for (const auto& [key, vip] : vips_) has_vip |= key.address == address;
-    if (!has_vip) violations_.push_back(name + ": an address without a VIP");
-  }
+  for (const auto& [key, vip] : vips_) CheckVip(key, vip, name);
   return {};
 }
 
-void WatchedDataplane::CheckVip(const VipKey& key, const VipEntry& entry, const std::string& after) {
+void WatchedDataplane::CheckVip(const VipKey& key, const PlannedVip& vip, const std::string& after) {
   const auto violation = [&](const std::string& what) {
     violations_.push_back(fmt::format("after {}: {} {}", after, key.ToString(), what));
   };
-  if (entry.ring_slots == 0) return;
-  const auto ring = rings_.find(entry.ring_index);
-  if (ring == rings_.end()) return violation("has no ring");
-  if (ring->second.size() != entry.ring_slots) return violation("has a ring of another size");
-  for (const RingSlot& slot : ring->second) {
-    if (slot.current_real == 0 || slot.current_real >= entry.real_capacity) return violation("leaves its range");
-    const auto real = reals_.find(entry.real_base + slot.current_real);
-    if (real == reals_.end()) return violation("names a real that is not there");
-    const auto [served_by, is_new] = served_by_.try_emplace({key, slot.current_real}, real->second.address);
-    if (!is_new && served_by->second != real->second.address) return violation("names another real by an index");
+  if (vip.ring->size() != vip.entry.ring_slots) return violation("has a ring of another size");
+  for (const RingSlot& slot : *vip.ring) {
+    for (const uint16_t index : {slot.current_real, slot.previous_real}) {
+      if (index == 0) continue;
+      if (index >= vip.entry.real_capacity) return violation("leaves its range");
+      const auto real = reals_.find(vip.entry.real_base + index);
+      if (real == reals_.end()) return violation("names a real that is not there");
+      const auto [served_by, is_new] = served_by_.try_emplace({key, index}, real->second.address);
+      if (!is_new && served_by->second != real->second.address) return violation("names another real by an index");
+    }
   }
 }
 
@@ -173,37 +169,26 @@ Status WatchedDataplane::ClearReals(std::span<const uint32_t> entries) {
       });
 }
 
-Status WatchedDataplane::SetRings(std::span<const RingWrite> rings) {
+Status WatchedDataplane::SetVips(const Plan& plan) {
   return Write(
-      "SetRings", [&] { return memory_.SetRings(rings); },
+      "SetVips", [&] { return memory_.SetVips(plan); },
       [&] {
-        for (const auto& [ring_index, ring] : rings) rings_[ring_index] = *ring;
+        vips_ = plan.vips;
+        std::erase_if(served_by_, [&](const auto& entry) { return !vips_.contains(entry.first.first); });
       });
 }
 
-Status WatchedDataplane::RemoveRing(uint32_t ring_index) {
-  return Write("RemoveRing", [&] { return memory_.RemoveRing(ring_index); }, [&] { rings_.erase(ring_index); });
-}
-
-Status WatchedDataplane::SetVip(const VipKey& key, const VipEntry& entry) {
-  return Write("SetVip", [&] { return memory_.SetVip(key, entry); }, [&] { vips_[key] = entry; });
-}
-
-Status WatchedDataplane::RemoveVip(const VipKey& key) {
-  return Write(
-      "RemoveVip", [&] { return memory_.RemoveVip(key); },
-      [&] {
-        vips_.erase(key);
-        std::erase_if(served_by_, [&](const auto& entry) { return entry.first.first == key; });
-      });
-}
-
-Status WatchedDataplane::SetAddress(const IpAddress& address, const AddressEntry& entry) {
-  return Write("SetAddress", [&] { return memory_.SetAddress(address, entry); }, [&] { addresses_[address] = entry; });
-}
-
-Status WatchedDataplane::RemoveAddress(const IpAddress& address) {
-  return Write("RemoveAddress", [&] { return memory_.RemoveAddress(address); }, [&] { addresses_.erase(address); });
+Status WatchedDataplane::SetSlots(uint32_t vip_id, const std::shared_ptr<const Ring>& ring,
+                                  std::span<const uint32_t> slots) {
+  if (fail_slots_) return Fail(ErrorKind::kSystem, "writing slots: was made to fail");
+  ++slot_writes_;
+  if (auto passed = memory_.SetSlots(vip_id, ring, slots); !passed) return passed;
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, vip] : vips_) {
+    if (vip.entry.id == vip_id) vip.ring = ring;
+    CheckVip(key, vip, "SetSlots");
+  }
+  return {};
 }
 
 Status WatchedDataplane::ForgetFlowsExcept(const Plan& plan) {

@@ -52,11 +52,13 @@ class WatchedDataplane final : public Dataplane {
  public:
   explicit WatchedDataplane(const Capacities& capacities) : memory_(capacities) {}
 
-  // Writes number `first` to `last`, counted from 1 from now on, fail.
+  // Writes number `first` to `last`, counted from 1 from now on, fail. What the sweeper does by itself is not counted.
   void FailWrites(size_t first, size_t last);
   void FailWrite(size_t number) { FailWrites(number, number); }
   void FailNone() { FailWrites(0, 0); }
-  size_t writes() const { return writes_; }     // since the last Fail…()
+  size_t writes() const { return writes_; }  // since the last Fail…()
+  void FailSlots(bool fail) { fail_slots_ = fail; }
+  size_t slot_writes() const { return slot_writes_; }
   std::vector<std::string> violations() const;  // so far
   void BeforeEachWrite(std::function<void()> action) { before_write_ = std::move(action); }
   MemoryDataplane& memory() { return memory_; }
@@ -65,12 +67,18 @@ class WatchedDataplane final : public Dataplane {
   Result<Plan> Read() override { return memory_.Read(); }
   Status SetReals(std::span<const RealWrite> reals) override;
   Status ClearReals(std::span<const uint32_t> entries) override;
-  Status SetRings(std::span<const RingWrite> rings) override;
-  Status RemoveRing(uint32_t ring_index) override;
-  Status SetVip(const VipKey& key, const VipEntry& entry) override;
-  Status RemoveVip(const VipKey& key) override;
-  Status SetAddress(const IpAddress& address, const AddressEntry& entry) override;
-  Status RemoveAddress(const IpAddress& address) override;
+  Status SetVips(const Plan& plan) override;
+  Status SetSlots(uint32_t vip_id, const std::shared_ptr<const Ring>& ring, std::span<const uint32_t> slots) override;
+  Status Synchronize() override { return memory_.Synchronize(); }
+  uint64_t flow_places() const override { return memory_.flow_places(); }
+  Result<std::vector<FlowEntry>> ReadFlowEntries(uint64_t first_place, uint64_t places) override {
+    return memory_.ReadFlowEntries(first_place, places);
+  }
+  Result<size_t> DropFlows(std::span<const FlowRef> flows) override { return memory_.DropFlows(flows); }
+  Result<std::vector<Refusals>> ReadRefusals(std::span<const uint32_t> ids) override {
+    return memory_.ReadRefusals(ids);
+  }
+  Result<std::vector<RememberedFlow>> ReadFlows(size_t limit) override { return memory_.ReadFlows(limit); }
   Status ForgetFlowsExcept(const Plan& plan) override;
   Status ResetTraffic(std::span<const uint32_t> vip_ids, std::span<const uint32_t> entries) override;
   Status CarryTraffic(uint32_t from, uint32_t to) override;
@@ -81,26 +89,29 @@ class WatchedDataplane final : public Dataplane {
     return memory_.ReadRealTraffic(entries);
   }
   Result<std::vector<VerdictCount>> ReadVerdicts() override { return memory_.ReadVerdicts(); }
-  Result<std::vector<RememberedFlow>> ReadFlows(size_t limit) override { return memory_.ReadFlows(limit); }
+  Result<std::vector<double>> ReadFlowEstimates(std::span<const uint32_t> entries) override {
+    return memory_.ReadFlowEstimates(entries);
+  }
+  Status TurnFlowEstimates() override { return memory_.TurnFlowEstimates(); }
   Result<FrameResult> RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) override {
     return memory_.RunFrame(frame, ingress_ifindex);
   }
 
  private:
   Status Write(const std::string& name, const std::function<Status()>& pass_on, const std::function<void()>& note);
-  void CheckVip(const VipKey& key, const VipEntry& entry, const std::string& after);
+  void CheckVip(const VipKey& key, const PlannedVip& vip, const std::string& after);
 
   MemoryDataplane memory_;
   std::function<void()> before_write_;
   std::atomic<size_t> writes_ = 0;
+  std::atomic<size_t> slot_writes_ = 0;
+  std::atomic<bool> fail_slots_ = false;
   std::atomic<size_t> fail_first_ = 0;
   std::atomic<size_t> fail_last_ = 0;
 
   mutable std::mutex mutex_;  // guards what follows
   std::map<uint32_t, RealEntry> reals_;
-  std::map<uint32_t, Ring> rings_;
-  std::map<VipKey, VipEntry> vips_;
-  std::map<IpAddress, AddressEntry> addresses_;
+  std::map<VipKey, PlannedVip> vips_;
   std::map<std::pair<VipKey, uint16_t>, IpAddress> served_by_;  // what an index of a VIP stood for last
   std::vector<std::string> violations_;
 };

@@ -121,29 +121,49 @@ TEST_CASE("A path whose MTU has no room for the outer header lets no packet thro
   CHECK(EncodeReal(real).max_inner_bytes == 0);
 }
 
-TEST_CASE("A VIP's key is its address, its port in network order and its protocol, and zeros") {
+TEST_CASE("A VIP's line begins with its address, its port in network order, its protocol and zeros") {
   const VipKey key{Address("203.0.113.10"), 443, Protocol::kUdp};
-  const shunt_vip_key encoded = EncodeVipKey(key);
-  std::array<uint8_t, sizeof(encoded)> bytes;
-  std::memcpy(bytes.data(), &encoded, sizeof(encoded));
-  CHECK(bytes == std::array<uint8_t, 24>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 203, 0, 113, 10, 1, 187, 17});
+  const shunt_vip encoded = EncodeVip(key, {.id = 0x04030201}, 0);
+  std::array<uint8_t, 24> bytes;
+  std::memcpy(bytes.data(), &encoded, sizeof(bytes));
+  CHECK(bytes ==
+        std::array<uint8_t, 24>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 203, 0, 113, 10, 1, 187, 17, 0, 1, 2, 3, 4});
   CHECK(DecodeVipKey(encoded) == key);
 }
 
-TEST_CASE("A VIP's entry comes back as it was") {
-  const VipEntry entries[] = {{1, Tracking::kNone, 0, 4, 2, 0, {}},
-                              {4096, Tracking::kAll, 65536, 16384, 8193, 65537, {0x0123456789abcdef, 42}}};
-  for (const VipEntry& entry : entries) CHECK(DecodeVip(EncodeVip(entry)) == entry);
+TEST_CASE("A VIP's line tells its entry and where its ring begins") {
+  const VipKey key{Address("2001:db8:1::10"), 0, Protocol::kTcp};
+  const VipEntry entries[] = {{.id = 1, .real_capacity = 4},
+                              {.id = 4096,
+                               .tracking = Tracking::kAll,
+                               .real_base = 65536,
+                               .real_capacity = 16384,
+                               .ring_slots = 65537,
+                               .flow_hash_key = {0x0123456789abcdef, 42}},
+                              {.id = 2, .tracking = Tracking::kMoving, .quic = true, .real_capacity = 1}};
+  for (const VipEntry& entry : entries) {
+    const shunt_vip encoded = EncodeVip(key, entry, 70000);
+    CHECK(DecodeVip(encoded) == entry);
+    CHECK(DecodeVipKey(encoded) == key);
+    CHECK(encoded.ring_line == 70000);
+  }
 }
 
-TEST_CASE("An address entry has id 0, port 0 and protocol 0, and tells which protocols it has") {
-  const shunt_vip_key key = EncodeAddressKey(Address("2001:db8::10"));
-  CHECK(DecodeAddress(key.address) == Address("2001:db8::10"));
-  CHECK(key.port == 0);
-  CHECK(key.protocol == 0);
-  CHECK(EncodeAddressEntry({.has_tcp = true, .has_udp = false}).flags == SHUNT_VIP_HAS_TCP);
-  CHECK(EncodeAddressEntry({.has_tcp = false, .has_udp = true}).flags == SHUNT_VIP_HAS_UDP);
-  CHECK(EncodeAddressEntry({.has_tcp = true, .has_udp = true}).id == 0);
+TEST_CASE("An address's line has id 0, port 0 and protocol 0, and tells which protocols it has") {
+  const shunt_vip line = EncodeAddressEntry(Address("2001:db8::10"), {.has_tcp = true, .has_udp = false});
+  CHECK(DecodeAddress(line.address) == Address("2001:db8::10"));
+  CHECK(line.port == 0);
+  CHECK(line.protocol == 0);
+  CHECK(line.id == 0);
+  CHECK(line.flags == SHUNT_VIP_HAS_TCP);
+  CHECK(EncodeAddressEntry({}, {.has_tcp = false, .has_udp = true}).flags == SHUNT_VIP_HAS_UDP);
+}
+
+TEST_CASE("A slot comes back as it was, and the mark of a held one does not touch its real") {
+  const RingSlot slots[] = {
+      {}, {1, 0, false}, {kMaxRealIndex, kMaxRealIndex, false}, {1, kMaxRealIndex, true}, {0, 7, false}};
+  for (const RingSlot& slot : slots) CHECK(DecodeSlot(EncodeSlot(slot)) == slot);
+  CHECK(EncodeSlot({1, 2, true}).previous_real == (2 | SHUNT_SLOT_HOLD));
 }
 
 }  // namespace shunt

@@ -3,6 +3,7 @@
 // today and fail tomorrow.
 #include "userspace/dataplane/flow_hash.h"
 
+#include <algorithm>
 #include <bit>
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -40,18 +41,27 @@ struct Avalanche {
   double least = 1, most = 0;  // over all pairs of an input and an output bit
 };
 
-// `flip(flow, bit)` hashes the flow with one input bit changed.
-template <class Hash>
-Avalanche MeasureAvalanche(unsigned input_bits, const Hash& hash) {
+// Bits are counted from the source address's first one, then come its port and the destination's.
+uint64_t HashWithBit(Endpoint source, uint16_t port, bool ipv4, unsigned bit) {
+  IpAddress::Bytes bytes = source.address.bytes();
+  const unsigned address_bits = ipv4 ? 32 : 128;
+  if (bit < address_bits) bytes[(128 - address_bits + bit) / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+  if (bit >= address_bits && bit < address_bits + 16) source.port ^= static_cast<uint16_t>(1 << (bit - address_bits));
+  if (bit >= address_bits + 16) port ^= static_cast<uint16_t>(1 << (bit - address_bits - 16));
+  return FlowHash(Key(), {IpAddress(bytes), source.port}, port);
+}
+
+Avalanche MeasureAvalanche(bool ipv4) {
   constexpr unsigned kRounds = 2000;
+  const unsigned input_bits = ipv4 ? 64 : 160;
   std::vector<std::array<uint32_t, 64>> changed(input_bits);
   std::mt19937_64 random(7);
   for (unsigned round = 0; round < kRounds; ++round) {
-    const Endpoint source = RandomSource(random, false);
+    const Endpoint source = RandomSource(random, ipv4);
     const auto port = static_cast<uint16_t>(random());
-    const uint64_t base = hash(source, port, -1);
+    const uint64_t base = FlowHash(Key(), source, port);
     for (unsigned bit = 0; bit < input_bits; ++bit) {
-      const uint64_t difference = base ^ hash(source, port, static_cast<int>(bit));
+      const uint64_t difference = base ^ HashWithBit(source, port, ipv4, bit);
       for (unsigned out = 0; out < 64; ++out) changed[bit][out] += difference >> out & 1;
     }
   }
@@ -67,12 +77,61 @@ Avalanche MeasureAvalanche(unsigned input_bits, const Hash& hash) {
   return avalanche;
 }
 
-uint64_t HashWithBit(Endpoint source, uint16_t port, int bit) {
-  IpAddress::Bytes bytes = source.address.bytes();
-  if (bit >= 0 && bit < 128) bytes[static_cast<size_t>(bit) / 8] ^= static_cast<uint8_t>(1 << bit % 8);
-  if (bit >= 128 && bit < 144) source.port ^= static_cast<uint16_t>(1 << (bit - 128));
-  if (bit >= 144) port ^= static_cast<uint16_t>(1 << (bit - 144));
-  return FlowHash(Key(), {IpAddress(bytes), source.port}, port);
+struct Flow {
+  Endpoint source;
+  uint16_t destination_port = 443;
+};
+
+IpAddress Ipv4(uint32_t number) {
+  const auto byte = [&](unsigned shift) { return static_cast<uint8_t>(number >> shift); };
+  return IpAddress::FromIpv4({byte(24), byte(16), byte(8), byte(0)});
+}
+
+// `prefix` stands in bytes 4 to 7, `host` in the last four.
+IpAddress Ipv6(uint32_t prefix, uint32_t host) {
+  IpAddress::Bytes bytes = {0x20, 0x01, 0x0d, 0xb8};
+  for (unsigned i = 0; i < 4; ++i) {
+    bytes[7 - i] = static_cast<uint8_t>(prefix >> 8 * i);
+    bytes[15 - i] = static_cast<uint8_t>(host >> 8 * i);
+  }
+  return IpAddress(bytes);
+}
+
+uint16_t Port(uint32_t number) { return static_cast<uint16_t>(number); }
+
+struct FlowPattern {
+  const char* name;
+  Flow (*flow_of)(uint32_t);
+  uint32_t flows;
+};
+
+// What clients, address translators and scans make.
+std::vector<FlowPattern> FlowsThatAreAlike() {
+  return {
+      {"one IPv4 client, ports one after the other", [](uint32_t i) { return Flow{{Ipv4(0xc6336407), Port(i)}}; },
+       65536},
+      {"one IPv4 client, even ports", [](uint32_t i) { return Flow{{Ipv4(0xc6336407), Port(2 * i)}}; }, 32768},
+      {"one IPv4 client, all destination ports", [](uint32_t i) { return Flow{{Ipv4(0xc6336407), 40000}, Port(i)}; },
+       65536},
+      {"one IPv4 client, 8 destination ports far apart",
+       [](uint32_t i) { return Flow{{Ipv4(0xc6336407), Port(i >> 3)}, Port((i & 7) << 5)}; }, 1 << 19},
+      {"neighbouring IPv4 clients", [](uint32_t i) { return Flow{{Ipv4(0x0a000000 + i), 40000}}; }, 1 << 19},
+      {"IPv4 clients of neighbouring networks", [](uint32_t i) { return Flow{{Ipv4(i << 8), 40000}}; }, 1 << 19},
+      {"neighbouring IPv4 clients with many ports each",
+       [](uint32_t i) { return Flow{{Ipv4(0x0a000000 + (i >> 8)), Port(32768 + 2 * (i & 255))}}; }, 1 << 19},
+      {"one IPv6 client, ports one after the other", [](uint32_t i) { return Flow{{Ipv6(0, 7), Port(i)}}; }, 65536},
+      {"one IPv6 client, all destination ports", [](uint32_t i) { return Flow{{Ipv6(0, 7), 40000}, Port(i)}; }, 65536},
+      {"neighbouring IPv6 clients", [](uint32_t i) { return Flow{{Ipv6(0, i), 40000}}; }, 1 << 19},
+      {"IPv6 clients of neighbouring networks", [](uint32_t i) { return Flow{{Ipv6(i, 1), 40000}}; }, 1 << 19},
+  };
+}
+
+// How far from even `place_of` spreads the hashes over so many places.
+template <class PlaceOf>
+double Unevenness(const std::vector<uint64_t>& hashes, size_t places, const PlaceOf& place_of) {
+  std::vector<uint32_t> counts(places);
+  for (const uint64_t hash : hashes) ++counts[place_of(hash)];
+  return std::abs(ChiSquareDeviation(counts, static_cast<double>(hashes.size())));
 }
 
 }  // namespace
@@ -80,48 +139,69 @@ uint64_t HashWithBit(Endpoint source, uint16_t port, int bit) {
 TEST_CASE("The flow hash of a known flow never changes, or balancers of two versions would disagree") {
   const FlowHashKey key = Key();
   CHECK(key == FlowHashKey{0x373ec94205765b25, 0x5d3e50a293c3e179});
-  CHECK(FlowHash(key, Endpoint::Parse("198.51.100.7:40000").value(), 443) == 0xbda88e0ada3cfd45);
-  CHECK(FlowHash(key, Endpoint::Parse("[2001:db8::7]:40000").value(), 443) == 0x3ca78661a796f68f);
+  CHECK(FlowHash(key, Endpoint::Parse("198.51.100.7:40000").value(), 443) == 0xdc95286b5810103b);
+  CHECK(FlowHash(key, Endpoint::Parse("[2001:db8::7]:40000").value(), 443) == 0xec39f93aed16d56f);
 }
 
-TEST_CASE("Each bit of source and ports changes about half of the hash") {
-  const Avalanche avalanche = MeasureAvalanche(160, HashWithBit);
-  CAPTURE(avalanche.mean, avalanche.least, avalanche.most);
-  CHECK(avalanche.mean == Approx(0.5).margin(0.01));
-  CHECK(avalanche.least > 0.35);
-  CHECK(avalanche.most < 0.65);
-}
-
-TEST_CASE("Sequential ports of one client spread evenly over the slots") {
-  std::vector<uint32_t> counts(kSlots);
-  const IpAddress client = IpAddress::Parse("198.51.100.7").value();
-  for (uint32_t port = 0; port < 65536; ++port)
-    ++counts[SlotOf(FlowHash(Key(), {client, static_cast<uint16_t>(port)}, 443), kSlots)];
-  CHECK(std::abs(ChiSquareDeviation(counts, 65536)) < 4);
-}
-
-TEST_CASE("Neighbouring clients spread evenly over the slots, of either family") {
+TEST_CASE("Each bit of source and ports changes about half of the hash, of either family") {
   for (const bool ipv4 : {true, false}) {
-    std::vector<uint32_t> counts(kSlots);
-    for (uint32_t client = 0; client < 200000; ++client) {
-      const auto low = [&](unsigned shift) { return static_cast<uint8_t>(client >> shift); };
-      const IpAddress address =
-          ipv4 ? IpAddress::FromIpv4({10, low(16), low(8), low(0)})
-               : IpAddress({0x20, 1, 0xd, 0xb8, low(16), low(8), low(0), 0, 0, 0, 0, 0, 0, 0, 0, 1});
-      ++counts[SlotOf(FlowHash(Key(), {address, 40000}, 443), kSlots)];
-    }
-    CAPTURE(ipv4);
-    CHECK(std::abs(ChiSquareDeviation(counts, 200000)) < 4);
+    const Avalanche avalanche = MeasureAvalanche(ipv4);
+    CAPTURE(ipv4, avalanche.mean, avalanche.least, avalanche.most);
+    CHECK(avalanche.mean == Approx(0.5).margin(0.01));
+    CHECK(avalanche.least > 0.35);
+    CHECK(avalanche.most < 0.65);
   }
 }
 
-TEST_CASE("The low bits, which become entropy of the outer header, spread evenly too") {
-  std::vector<uint32_t> counts(4096);
-  for (uint32_t port = 0; port < 65536; ++port) {
-    const Endpoint source{IpAddress::Parse("198.51.100.7").value(), static_cast<uint16_t>(port)};
-    ++counts[FlowHash(Key(), source, 443) & 4095];
+TEST_CASE("Flows that are alike spread evenly over slots, lines of the flow table and registers, under any key") {
+  for (const auto& [name, flow_of, flows] : FlowsThatAreAlike()) {
+    double worst = 0;
+    for (uint64_t seed = 0; seed < 8; ++seed) {
+      std::mt19937_64 random(seed);
+      const FlowHashKey key = {random(), random()};
+      std::vector<uint64_t> hashes;
+      for (uint32_t i = 0; i < flows; ++i) {
+        const Flow flow = flow_of(i);
+        hashes.push_back(FlowHash(key, flow.source, flow.destination_port));
+      }
+      worst =
+          std::max({worst, Unevenness(hashes, kSlots, [](uint64_t hash) { return SlotOf(hash, kSlots); }),
+                    Unevenness(hashes, 4096, [](uint64_t hash) { return hash & 4095; }),       // lines, registers
+                    Unevenness(hashes, 4096, [](uint64_t hash) { return hash >> 7 & 4095; }),  // ranks
+                    Unevenness(hashes, 31 * 32, [](uint64_t hash) { return SlotOf(hash, 31) * 32 + (hash & 31); })});
+    }
+    CAPTURE(name);
+    CHECK(worst < 5);
   }
-  CHECK(std::abs(ChiSquareDeviation(counts, 65536)) < 4);
+}
+
+TEST_CASE("Flows that are alike share a place and a tag in the flow table no more often than chance has it") {
+  // 20 bits of tag and 12 of line in place of 32 and 17: then chance has it 32 times, and a weakness shows.
+  constexpr uint32_t kFlows = 1 << 19;
+  for (const auto& [name, flow_of, flows] : FlowsThatAreAlike()) {
+    if (flows < kFlows) continue;
+    std::vector<uint32_t> seen;
+    for (uint32_t i = 0; i < kFlows; ++i) {
+      const Flow flow = flow_of(i);
+      const uint64_t hash = FlowHash(Key(), flow.source, flow.destination_port);
+      seen.push_back(static_cast<uint32_t>(hash >> 44 << 12 | (hash & 4095)));
+    }
+    std::ranges::sort(seen);
+    const auto same = std::ranges::unique(seen).size();
+    CAPTURE(name);
+    CHECK(same > 12);
+    CHECK(same < 60);
+  }
+}
+
+TEST_CASE("Two flows of an IPv4 VIP never have the same hash") {
+  std::vector<uint64_t> hashes;
+  for (uint32_t i = 0; i < 1 << 20; ++i) {
+    hashes.push_back(
+        FlowHash(Key(), {Ipv4(0x0a000000 + (i >> 10)), static_cast<uint16_t>(i >> 5)}, static_cast<uint16_t>(i & 31)));
+  }
+  std::ranges::sort(hashes);
+  CHECK(std::ranges::adjacent_find(hashes) == hashes.end());
 }
 
 TEST_CASE("Every slot is reached and none beyond the ring") {

@@ -142,6 +142,34 @@ TEST_CASE("an outer TTL reaches from 1 to 255, in the defaults and in a VIP") {
         "vips[\"203.0.113.10:443/tcp\"].outer_ttl: 0 is out of range; expected 1 to 255\n");
 }
 
+TEST_CASE("idle and settle times reach from 1 second to 6 hours, in the defaults and in a VIP") {
+  DesiredState state = OneVip();
+  for (const uint32_t good : {1u, 21600u}) {
+    state.defaults.udp_idle_seconds = state.defaults.tcp_settle_seconds = good;
+    state.vips[kWeb].udp_idle_seconds = state.vips[kWeb].tcp_settle_seconds = good;
+    CHECK(Problems(state) == "");
+  }
+  for (const uint32_t bad : {0u, 21601u}) {
+    const std::string why = std::to_string(bad) + " is out of range; expected 1 to 21600\n";
+    state = OneVip();
+    state.defaults.udp_idle_seconds = state.defaults.tcp_settle_seconds = bad;
+    CHECK(Problems(state) == "defaults.udp_idle_seconds: " + why + "defaults.tcp_settle_seconds: " + why);
+    state = OneVip();
+    state.vips[kWeb].udp_idle_seconds = state.vips[kWeb].tcp_settle_seconds = bad;
+    const std::string vip = "vips[\"203.0.113.10:443/tcp\"].";
+    CHECK(Problems(state) == vip + "udp_idle_seconds: " + why + vip + "tcp_settle_seconds: " + why);
+  }
+}
+
+TEST_CASE("QUIC is for UDP VIPs, and a TCP VIP that has it is named") {
+  DesiredState state = OneVip();
+  state.vips[Key("203.0.113.10:443/udp")].quic = true;
+  CHECK(Problems(state) == "");
+  state.vips[kWeb].quic = true;
+  CHECK(Problems(state) ==
+        "vips[\"203.0.113.10:443/tcp\"].quic: QUIC runs over UDP, and this is a TCP VIP; leave quic out\n");
+}
+
 TEST_CASE("an outer source is a unicast prefix of its own family and of a sensible length") {
   const auto problems = [](const char* ipv4, const char* ipv6) {
     DesiredState state;
@@ -258,25 +286,49 @@ TEST_CASE("a hash key is 0x and 32 digits, not all zero, and never repeated in a
 TEST_CASE("a state survives the way through the message, and what is unset stays unset") {
   DesiredState state = OneVip();
   state.hash_key = {0x01, 0xff};
-  state.defaults = {.tracking = Tracking::kNone, .ring_size = 4099, .outer_ttl = 1};
+  state.defaults = {
+      .tracking = Tracking::kNone, .ring_size = 4099, .outer_ttl = 1, .udp_idle_seconds = 2, .tcp_settle_seconds = 3};
   state.outer_source.ipv6 = *Prefix::Parse("2001:db8:9::/64");
-  state.vips[Key("[2001:db8::1]:*/udp")] = {
-      .tracking = Tracking::kAll, .ring_size = 7, .outer_ttl = 255, .reals = {{kReal, {0, RealState::kDrain}}}};
+  state.vips[Key("[2001:db8::1]:*/udp")] = {.tracking = Tracking::kAll,
+                                            .ring_size = 7,
+                                            .outer_ttl = 255,
+                                            .udp_idle_seconds = 5,
+                                            .tcp_settle_seconds = 6,
+                                            .quic = true,
+                                            .reals = {{kReal, {0, RealState::kDrain}}}};
   const v1::Config config = ToProto(state);
   DesiredState again;
   CHECK(FromProto(config, again).empty());
   CHECK(again == state);
   CHECK_FALSE(config.vips(0).has_tracking());
+  CHECK_FALSE(config.vips(0).has_udp_idle_seconds());
+  CHECK_FALSE(config.vips(0).has_tcp_settle_seconds());
+  CHECK_FALSE(config.vips(0).has_quic());
+  for (const Tracking tracking : {Tracking::kNone, Tracking::kAll, Tracking::kMoving}) {
+    state.defaults.tracking = tracking;
+    CHECK(FromProto(ToProto(state), again).empty());
+    CHECK(again.defaults.tracking == tracking);
+  }
   CHECK_FALSE(config.outer_source().has_ipv4());
   CHECK(ToProto({}).hash_key().empty());
 }
 
 TEST_CASE("a VIP's own settings stand before the defaults") {
   DesiredState state;
-  state.defaults = {.tracking = Tracking::kNone, .ring_size = 4099, .outer_ttl = 7};
+  state.defaults = {
+      .tracking = Tracking::kNone, .ring_size = 4099, .outer_ttl = 7, .udp_idle_seconds = 8, .tcp_settle_seconds = 9};
   CHECK(EffectiveSettings(state, {}) == state.defaults);
-  const Vip own = {.tracking = Tracking::kAll, .ring_size = 5, .outer_ttl = 9, .reals = {}};
-  CHECK(EffectiveSettings(state, own) == VipSettings{.tracking = Tracking::kAll, .ring_size = 5, .outer_ttl = 9});
+  const Vip own = {.tracking = Tracking::kAll,
+                   .ring_size = 5,
+                   .outer_ttl = 9,
+                   .udp_idle_seconds = 10,
+                   .tcp_settle_seconds = 11,
+                   .reals = {}};
+  CHECK(EffectiveSettings(state, own) == VipSettings{.tracking = Tracking::kAll,
+                                                     .ring_size = 5,
+                                                     .outer_ttl = 9,
+                                                     .udp_idle_seconds = 10,
+                                                     .tcp_settle_seconds = 11});
 }
 
 }  // namespace

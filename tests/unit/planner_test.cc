@@ -2,6 +2,7 @@
 // The planner: by examples, and by properties that must hold after any history.
 #include "userspace/control/planner.h"
 
+#include <algorithm>
 #include <bit>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -101,7 +102,6 @@ void CheckIds(const Plan& plan, const Capacities& capacities) {
       REQUIRE(index >= 1);
       REQUIRE(index < vip.entry.real_capacity);
     }
-    REQUIRE(vip.entry.ring_index / 2 == vip.entry.id);
     REQUIRE(vip.ring->size() == vip.entry.ring_slots);
   }
 }
@@ -117,11 +117,29 @@ void CheckRings(const Plan& plan, const DesiredState& state) {
     }
     std::set<IpAddress> serving;
     for (const RingSlot& slot : *planned.ring) {
-      REQUIRE(slot.previous_real == 0);
-      serving.insert(planned.reals.at(slot.current_real).address);
+      if (slot.current_real != 0) serving.insert(planned.reals.at(slot.current_real).address);
+      REQUIRE((slot.previous_real == 0 || planned.reals.contains(slot.previous_real)));
+      REQUIRE((!slot.hold || (slot.current_real != 0 && slot.previous_real != 0)));
     }
     REQUIRE(serving == expected);
-    REQUIRE(planned.ring->size() == (expected.empty() ? 0 : EffectiveSettings(state, vip).ring_size));
+    const bool keeps_flows = planned.entry.tracking == Tracking::kMoving && !vip.reals.empty();
+    if (!expected.empty()) REQUIRE(planned.ring->size() == EffectiveSettings(state, vip).ring_size);
+    if (!keeps_flows) REQUIRE((planned.unsettled.empty() && (!expected.empty() || planned.ring->empty())));
+  }
+}
+
+void CheckUnsettled(const Plan& before, const Plan& after, SteadyTime now) {
+  for (const auto& [key, vip] : after.vips) {
+    REQUIRE(UnsettledOf(*vip.ring, now).size() == vip.unsettled.size());
+    const auto old = before.vips.find(key);
+    for (const UnsettledSlot& unsettled : vip.unsettled) {
+      const RingSlot& slot = (*vip.ring)[unsettled.slot];
+      REQUIRE(slot.previous_real != 0);
+      if (unsettled.changed_at == now) continue;
+      REQUIRE(old != before.vips.end());
+      REQUIRE((*old->second.ring)[unsettled.slot] == slot);
+      REQUIRE(std::ranges::count(old->second.unsettled, unsettled) == 1);
+    }
   }
 }
 
@@ -139,9 +157,6 @@ void CheckStability(const Plan& before, const Plan& after) {
     REQUIRE((vip.ring == old.ring || *vip.ring != *old.ring));
     const bool moved = vip.entry.real_base != old.entry.real_base;
     REQUIRE((!moved || vip.entry.real_capacity > old.entry.real_capacity));
-    const bool both = vip.entry.ring_slots > 0 && old.entry.ring_slots > 0;
-    const bool resized = vip.entry.ring_slots != old.entry.ring_slots;
-    if (both) REQUIRE((vip.entry.ring_index != old.entry.ring_index) == (moved || resized));
   }
 }
 
@@ -166,13 +181,17 @@ TEST_CASE("After any history ids are sound, rings right, what is freed rests and
     CheckIds(*next, kSmall);
     CheckRings(*next, wanted);
     CheckStability(plan, *next);
+    CheckUnsettled(plan, *next, now);
     rests.Note(plan, *next, now);
     REQUIRE_FALSE(rests.reused_too_early());
 
     const Plan computed = PlanOf(wanted, plan, now);  // every ring computed, none taken over unseen
     REQUIRE(Difference(*next, computed).empty());
+    for (const auto& [key, vip] : next->vips) REQUIRE(vip.unsettled == computed.vips.at(key).unsettled);
     const Plan fresh = PlanOf(wanted);
-    for (const auto& [key, vip] : next->vips) REQUIRE(RingByAddress(vip) == RingByAddress(fresh.vips.at(key)));
+    for (const auto& [key, vip] : fresh.vips) {
+      if (!vip.ring->empty()) REQUIRE(RingByAddress(next->vips.at(key)) == RingByAddress(vip));
+    }
     plan = *next;
     state = wanted;
   }
@@ -192,18 +211,15 @@ TEST_CASE("A VIP's ids and its range begin where the tables do") {
   CHECK(entry.id == 1);
   CHECK(entry.real_base == 0);
   CHECK(entry.real_capacity == 4);
-  CHECK(entry.ring_index == 2);
   CHECK(plan.vips.at(kVip).reals.begin()->first == 1);
 }
 
-TEST_CASE("A fourth real moves a VIP to a larger range and to its other ring, with the same indices") {
+TEST_CASE("A fourth real moves a VIP to a larger range, with the same indices") {
   const Plan three = PlanOf(WithReals(kVip, 3));
   const Plan four = PlanOf(WithReals(kVip, 4), three);
-  const VipEntry& before = three.vips.at(kVip).entry;
   const VipEntry& after = four.vips.at(kVip).entry;
   CHECK(after.real_capacity == 8);
   CHECK(after.real_base == 4);
-  CHECK(after.ring_index == (before.ring_index ^ 1u));
   for (const auto& [index, real] : three.vips.at(kVip).reals) {
     CHECK(four.vips.at(kVip).reals.at(index).address == real.address);
   }
@@ -321,6 +337,56 @@ TEST_CASE("A real without a next hop stands in the table without an outer header
   CHECK_FALSE(vip.reals.at(1).outer);
   CHECK(vip.reals.at(2).outer.value().next_hop.mtu_bytes == 65535);
   CHECK(vip.entry.ring_slots == 13);
+}
+
+TEST_CASE("A plan tells the data plane how a VIP is tracked and whether it speaks QUIC") {
+  DesiredState state = WithReals(Key("203.0.113.10:443/udp"), 1);
+  CHECK(PlanOf(state).vips.begin()->second.entry.tracking == Tracking::kMoving);
+  state.vips.begin()->second.tracking = Tracking::kAll;
+  state.vips.begin()->second.quic = true;
+  CHECK(PlanOf(state).vips.begin()->second.entry.tracking == Tracking::kAll);
+  CHECK(PlanOf(state).vips.begin()->second.entry.quic);
+}
+
+TEST_CASE("A drained real that goes changes the slots that still name it, though the ring's members stay") {
+  DesiredState state = WithReals(kVip, 3);
+  const Plan whole = PlanOf(state);
+  state.vips[kVip].reals[Address("10.0.0.1")].state = RealState::kDrain;
+  const Plan drained = PlanOf(state, whole, At(1));
+  REQUIRE_FALSE(drained.vips.at(kVip).unsettled.empty());
+  const DesiredState before = state;
+  state.vips[kVip].reals.erase(Address("10.0.0.1"));
+  const auto gone = TryPlan(state, drained, At(2), &before);
+  REQUIRE(gone);
+  const PlannedVip& vip = gone->vips.at(kVip);
+  for (const UnsettledSlot& unsettled : vip.unsettled) {
+    CHECK(unsettled.changed_at == At(2));
+    CHECK((*vip.ring)[unsettled.slot].previous_real == (*vip.ring)[unsettled.slot].current_real);
+  }
+}
+
+TEST_CASE("Changes that move flows say so by the VIP's name, and others say nothing") {
+  const DesiredState state = WithReals(kVip, 3);
+  const Plan before = PlanOf(state);
+  DesiredState wanted = state;
+  wanted.vips[kVip].reals[Address("10.0.0.1")].state = RealState::kDrain;
+  const Plan moving = PlanOf(wanted, before);
+  CHECK(MovedFlows(before, moving).empty());
+  const auto lines_of = [&](const auto& change, const Plan& from) {
+    DesiredState changed = wanted;
+    change(changed);
+    return MovedFlows(from, PlanOf(changed, from));
+  };
+  const auto resize = [](DesiredState& changed) { changed.vips[kVip].ring_size = 17; };
+  const auto rekey = [](DesiredState& changed) { changed.hash_key[0] ^= 1; };
+  const auto forget = [](DesiredState& changed) { changed.defaults.tracking = Tracking::kNone; };
+  REQUIRE(lines_of(resize, before).size() == 1);
+  CHECK_THAT(lines_of(resize, before)[0], Catch::Contains(kVip.ToString()) && Catch::Contains("ring size"));
+  REQUIRE(lines_of(rekey, before).size() == 1);
+  CHECK_THAT(lines_of(rekey, before)[0], Catch::Contains("hash key"));
+  CHECK(lines_of(forget, before).empty());
+  REQUIRE(lines_of(forget, moving).size() == 1);
+  CHECK_THAT(lines_of(forget, moving)[0], Catch::Contains("tracking"));
 }
 
 TEST_CASE("VIPs of one store have hash keys of their own, which follow from the store's") {

@@ -34,6 +34,10 @@ Snapshot SmallSnapshot() {
   return snapshot;
 }
 
+Counters SmallCounters() {
+  return {{Vip1(), {.vip = {30, 3000, 3}, .reals = {{1, {10, 1000, 1}}, {2, {20, 2000, 2}}}}}};
+}
+
 v1::RealRequest RealNamed(const char* vip, const char* address) {
   v1::RealRequest request;
   request.set_vip(vip);
@@ -66,19 +70,18 @@ TEST_CASE("An error too long for gRPC is cut at a line and tells how much is mis
 
 TEST_CASE("The state names reals in the order of their addresses, with slots, next hop and counters", "[rpc]") {
   const Snapshot snapshot = SmallSnapshot();
-  const CounterIds ids = CountersOf(snapshot.plan);
-  REQUIRE(ids.vip_ids == std::vector<uint32_t>{7});
-  REQUIRE(ids.entries == std::vector<uint32_t>{17, 18});
-
-  const Counters counters{{Traffic{30, 3000, 3}}, {Traffic{10, 1000, 1}, Traffic{20, 2000, 2}}};
-  const v1::State state = ToState(snapshot, Capacities{1, 2, 3}, counters);
+  const v1::State state = ToState(snapshot, Capacities{1, 2, 3}, SmallCounters());
   REQUIRE(state.max_flows() == 3);
   REQUIRE(state.vips_size() == 1);
   const v1::VipState& vip = state.vips(0);
   REQUIRE(vip.vip() == "203.0.113.10:443/tcp");
   REQUIRE(vip.tracking() == v1::TRACKING_NONE);
   REQUIRE(vip.ring_size() == 65537);  // the default is in force
+  REQUIRE(vip.udp_idle_seconds() == 60);
+  REQUIRE(vip.tcp_settle_seconds() == 600);
+  REQUIRE_FALSE(vip.quic());
   REQUIRE(vip.traffic().bytes() == 3000);
+  REQUIRE(vip.traffic().new_flows() == 3);
   REQUIRE(vip.reals_size() == 2);
   REQUIRE(vip.reals(0).address() == "10.0.0.11");
   REQUIRE(vip.reals(0).weight() == 30);
@@ -93,15 +96,84 @@ TEST_CASE("The state names reals in the order of their addresses, with slots, ne
   REQUIRE(vip.reals(1).traffic().packets() == 10);
 }
 
+TEST_CASE("The state tells what was observed, and leaves out what was not yet", "[rpc]") {
+  Snapshot snapshot = SmallSnapshot();
+  const v1::State early = ToState(snapshot, Capacities{1, 2, 3}, SmallCounters());
+  REQUIRE_FALSE(early.vips(0).has_settling());
+  REQUIRE_FALSE(early.vips(0).has_activity());
+  REQUIRE_FALSE(early.vips(0).reals(0).has_activity());
+
+  Observation observed;
+  observed.slots[Vip1()] = {.stable = 1,
+                            .moving = 2,
+                            .with_exceptions = 3,
+                            .remembered = 4,
+                            .refused = 5,
+                            .settles_in = std::chrono::seconds(580)};
+  observed.activity[Vip1()] = {.vip = {100.5, 7.5}, .reals = {{2, {60, 5}}}};
+  snapshot.observed = std::make_shared<const Observation>(observed);
+  const v1::VipState vip = ToState(snapshot, Capacities{1, 2, 3}, SmallCounters()).vips(0);
+  REQUIRE(vip.settling().stable_slots() == 1);
+  REQUIRE(vip.settling().moving_slots() == 2);
+  REQUIRE(vip.settling().slots_with_exceptions() == 3);
+  REQUIRE(vip.settling().remembered_flows() == 4);
+  REQUIRE(vip.settling().refused_flows() == 5);
+  REQUIRE(vip.settling().settles_in_seconds() == 580);
+  REQUIRE(vip.activity().flows() == 100.5);
+  REQUIRE(vip.activity().new_flows_per_second() == 7.5);
+  REQUIRE(vip.reals(0).activity().flows() == 60);  // index 2
+  REQUIRE(vip.reals(0).activity().new_flows_per_second() == 5);
+  REQUIRE_FALSE(vip.reals(1).has_activity());
+
+  observed.slots[Vip1()].settles_in.reset();
+  snapshot.observed = std::make_shared<const Observation>(observed);
+  REQUIRE_FALSE(ToState(snapshot, Capacities{1, 2, 3}, SmallCounters()).vips(0).settling().has_settles_in_seconds());
+}
+
+TEST_CASE("Plain UDP tells no new flows unless every flow is remembered; TCP and QUIC do", "[rpc]") {
+  const auto [name, tracking, quic, tells] = GENERATE(table<const char*, Tracking, bool, bool>({
+      {"203.0.113.10:443/tcp", Tracking::kMoving, false, true},
+      {"203.0.113.10:443/tcp", Tracking::kNone, false, true},
+      {"203.0.113.10:443/udp", Tracking::kMoving, false, false},
+      {"203.0.113.10:443/udp", Tracking::kNone, false, false},
+      {"203.0.113.10:443/udp", Tracking::kAll, false, true},
+      {"203.0.113.10:443/udp", Tracking::kMoving, true, true},
+  }));
+  const VipKey key = *VipKey::Parse(name);
+  Snapshot snapshot = SmallSnapshot();
+  PlannedVip planned = snapshot.plan.vips.extract(Vip1()).mapped();
+  planned.entry.tracking = tracking;
+  planned.entry.quic = quic;
+  snapshot.plan.vips[key] = planned;
+  Observation observed;
+  observed.activity[key] = {.vip = {100, 7}, .reals = {{1, {40, 2}}}};
+  snapshot.observed = std::make_shared<const Observation>(observed);
+  const Counters counters = {{key, SmallCounters().begin()->second}};
+  const v1::VipState vip = ToState(snapshot, Capacities{1, 2, 3}, counters).vips(0);
+  REQUIRE(vip.traffic().has_new_flows() == tells);
+  REQUIRE(vip.activity().has_new_flows_per_second() == tells);
+  REQUIRE(vip.activity().flows() == 100);
+  for (const v1::RealStatus& real : vip.reals()) {
+    REQUIRE(real.traffic().has_new_flows() == tells);
+    REQUIRE(real.activity().has_new_flows_per_second() == (tells && real.has_activity()));
+  }
+}
+
 TEST_CASE("Flows are told with the VIP's address and the client's port, up to the limit", "[rpc]") {
   const Plan plan = SmallSnapshot().plan;
   const Endpoint source = *Endpoint::Parse("198.51.100.7:40000");
-  const RememberedFlow flows[] = {{7, source, 443, 2}, {7, source, 444, 9}, {8, source, 443, 1}, {7, source, 445, 1}};
+  std::vector<FlowEntry> flows(4);
+  flows[0].flow = {7, source, 443, 2};
+  flows[0].idle_seconds = 12;
+  flows[1].flow = {7, source, 444, 9};
+  flows[2].flow = {8, source, 443, 1};
+  flows[3].flow = {7, source, 445, 1};
   const v1::Flows all = ToFlows(plan, flows, 4);
   REQUIRE(all.flows_size() == 2);  // the others' VIP or real is gone
   REQUIRE(all.flows(0).source() == "198.51.100.7:40000");
   REQUIRE(all.flows(0).destination() == "203.0.113.10:443/tcp");
   REQUIRE(all.flows(0).real() == "10.0.0.11");
+  REQUIRE(all.flows(0).idle_seconds() == 12);
   REQUIRE(all.flows(1).destination() == "203.0.113.10:445/tcp");
   REQUIRE_FALSE(all.more());
   REQUIRE(ToFlows(plan, flows, 1).more());
@@ -129,12 +201,25 @@ TEST_CASE("Setting a VIP changes only the settings that are present", "[rpc]") {
   v1::Vip change;
   change.set_vip("203.0.113.10:443/tcp");
   change.set_outer_ttl(9);
+  change.set_udp_idle_seconds(5);
+  change.set_tcp_settle_seconds(6);
+  change.set_quic(true);
   REQUIRE(SetVip(state, change));
   const Vip& now = state.vips.at(Vip1());
   REQUIRE(now.tracking == Tracking::kNone);
   REQUIRE(now.ring_size == 4099u);
   REQUIRE(now.outer_ttl == uint8_t{9});
+  REQUIRE(now.udp_idle_seconds == 5u);
+  REQUIRE(now.tcp_settle_seconds == 6u);
+  REQUIRE(now.quic);
   REQUIRE(now.reals.size() == 1);
+
+  change.clear_quic();
+  REQUIRE(SetVip(state, change));
+  REQUIRE(now.quic);  // what is absent stays
+  change.set_quic(false);
+  REQUIRE(SetVip(state, change));
+  REQUIRE_FALSE(now.quic);
 
   change.set_tracking(v1::TRACKING_UNSPECIFIED);  // the default again
   REQUIRE(SetVip(state, change));

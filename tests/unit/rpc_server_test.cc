@@ -73,6 +73,7 @@ struct Daemon {
     v1::VipRequest vip;
     vip.mutable_vip()->set_vip(kVip);
     vip.mutable_vip()->set_ring_size(13);
+    vip.mutable_vip()->set_tracking(v1::TRACKING_ALL);
     vip.mutable_vip()->add_reals()->set_address("10.0.0.11");
     REQUIRE(client->AddVip(vip));
     v1::RealRequest real;
@@ -129,6 +130,20 @@ TEST_CASE("VIPs and reals are added, changed and removed over the API", "[rpc]")
   REQUIRE(again.error().kind == ErrorKind::kNotFound);
 }
 
+TEST_CASE("QUIC on a TCP VIP is refused over the API, by the VIP's name", "[rpc]") {
+  Daemon daemon;
+  daemon.AddVipWithReals();
+  v1::VipRequest vip;
+  vip.mutable_vip()->set_vip(kVip);
+  vip.mutable_vip()->set_quic(true);
+  const auto set = daemon.client->SetVip(vip);
+  REQUIRE_FALSE(set);
+  REQUIRE(set.error().kind == ErrorKind::kInvalid);
+  REQUIRE(Contains(set.error().message, kVip));
+  REQUIRE(Contains(set.error().message, "QUIC runs over UDP"));
+  REQUIRE_FALSE(daemon.client->GetState()->vips(0).quic());
+}
+
 TEST_CASE("State, verdicts and flows show what packets did", "[rpc]") {
   Daemon daemon;
   daemon.AddVipWithReals();
@@ -163,6 +178,7 @@ TEST_CASE("State, verdicts and flows show what packets did", "[rpc]") {
   REQUIRE(flows->flows_size() == 2);
   REQUIRE(flows->flows(0).destination() == kVip);
   REQUIRE(flows->flows(0).real() == "10.0.0.11");
+  REQUIRE(flows->flows(0).idle_seconds() < 60);
   REQUIRE_FALSE(flows->more());
   request.set_limit(1);
   REQUIRE(daemon.client->ListFlows(request)->more());

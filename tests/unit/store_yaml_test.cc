@@ -32,10 +32,20 @@ std::string Refused(const std::string& text, const Capacities& capacities = kPle
 DesiredState FullState() {
   DesiredState state;
   state.hash_key = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
-  state.defaults = {.tracking = Tracking::kNone, .ring_size = 4099, .outer_ttl = 32};
+  state.defaults = {.tracking = Tracking::kNone,
+                    .ring_size = 4099,
+                    .outer_ttl = 32,
+                    .udp_idle_seconds = 30,
+                    .tcp_settle_seconds = 900};
   state.outer_source = {.ipv4 = *Prefix::Parse("10.9.0.0/16"), .ipv6 = *Prefix::Parse("2001:db8:9::/64")};
-  state.vips[Key("203.0.113.10:443/tcp")] = {
-      .tracking = Tracking::kAll, .ring_size = 65537, .outer_ttl = 64, .reals = {}};
+  state.vips[Key("203.0.113.10:443/tcp")] = {.tracking = Tracking::kAll,
+                                             .ring_size = 65537,
+                                             .outer_ttl = 64,
+                                             .udp_idle_seconds = 5,
+                                             .tcp_settle_seconds = 21600,
+                                             .reals = {}};
+  state.vips[Key("203.0.113.10:443/udp")].tracking = Tracking::kMoving;
+  state.vips[Key("203.0.113.10:443/udp")].quic = true;
   state.vips[Key("203.0.113.10:443/tcp")].reals = {{Address("10.0.0.11"), {.weight = 0}},
                                                    {Address("2001:db8:7::12"), {10, RealState::kDrain}}};
   state.vips[Key("203.0.113.9:*/udp")] = {};
@@ -73,7 +83,7 @@ TEST_CASE("the store is written in a fixed, readable form") {
   CHECK(text.starts_with("# "));
   CHECK(text.substr(text.find('\n') + 1) ==
         R"(hash_key: "0x00112233445566778899aabbccddeeff"
-defaults: { tracking: none, ring_size: 4099, outer_ttl: 32 }
+defaults: { tracking: none, ring_size: 4099, outer_ttl: 32, udp_idle_seconds: 30, tcp_settle_seconds: 900 }
 outer_source: { ipv4: "10.9.0.0/16", ipv6: "2001:db8:9::/64" }
 vips:
   - vip: "203.0.113.9:*/udp"
@@ -81,9 +91,14 @@ vips:
     tracking: all
     ring_size: 65537
     outer_ttl: 64
+    udp_idle_seconds: 5
+    tcp_settle_seconds: 21600
     reals:
       - { address: "10.0.0.11", weight: 0 }
       - { address: "2001:db8:7::12", weight: 10, state: drain }
+  - vip: "203.0.113.10:443/udp"
+    tracking: moving
+    quic: true
   - vip: "[2001:db8:1::10]:53/udp"
     reals:
       - { address: "10.0.0.11", weight: 10 }
@@ -122,9 +137,17 @@ TEST_CASE("a value of the wrong type is refused with its line, what was expected
       {"vips:", "vips: expected a list ([] for an empty one), found nothing"},
       {"vips: { vip: x }", "vips: expected a list ([] for an empty one), found keys with values"},
       {"vips: [ 203.0.113.10 ]",
-       "vips[0]: expected keys with values (vip, encap, tracking, ring_size, outer_ttl, reals), found "
-       "\"203.0.113.10\""},
-      {"defaults: all", "defaults: expected keys with values (tracking, ring_size, outer_ttl), found \"all\""},
+       "vips[0]: expected keys with values (vip, encap, tracking, ring_size, outer_ttl, udp_idle_seconds, "
+       "tcp_settle_seconds, quic, reals), found \"203.0.113.10\""},
+      {"defaults: all",
+       "defaults: expected keys with values (tracking, ring_size, outer_ttl, udp_idle_seconds, tcp_settle_seconds), "
+       "found \"all\""},
+      {"vips: [ { vip: \"203.0.113.10:53/udp\", quic: yes } ]",
+       "vips[0].quic: expected true or false, without quotes, found \"yes\""},
+      {"vips: [ { vip: \"203.0.113.10:53/udp\", quic: \"true\" } ]",
+       "vips[0].quic: expected true or false, without quotes, found \"true\""},
+      {"vips: [ { vip: \"203.0.113.10:53/udp\", quic: [] } ]",
+       "vips[0].quic: expected true or false, without quotes, found a list"},
       {"defaults: { ring_size: many }",
        "defaults.ring_size: expected a whole number, in decimal digits and without quotes, found \"many\""},
       {"defaults: { ring_size: \"7\" }",
@@ -145,11 +168,13 @@ TEST_CASE("a value of the wrong type is refused with its line, what was expected
       {"defaults: { ring_size: 7.0 }",
        "defaults.ring_size: expected a whole number, in decimal digits and without "
        "quotes, found \"7.0\""},
-      {"defaults: { tracking: some }", "defaults.tracking: expected none or all, found \"some\""},
-      {"defaults: { tracking: ALL }", "defaults.tracking: expected none or all, found \"ALL\""},
-      {"defaults: { tracking: TRACKING_ALL }", "defaults.tracking: expected none or all, found \"TRACKING_ALL\""},
-      {"defaults: { tracking: unspecified }", "defaults.tracking: expected none or all, found \"unspecified\""},
-      {"defaults: { tracking: [all] }", "defaults.tracking: expected none or all, found a list"},
+      {"defaults: { tracking: some }", "defaults.tracking: expected moving or all or none, found \"some\""},
+      {"defaults: { tracking: ALL }", "defaults.tracking: expected moving or all or none, found \"ALL\""},
+      {"defaults: { tracking: TRACKING_ALL }",
+       "defaults.tracking: expected moving or all or none, found \"TRACKING_ALL\""},
+      {"defaults: { tracking: unspecified }",
+       "defaults.tracking: expected moving or all or none, found \"unspecified\""},
+      {"defaults: { tracking: [all] }", "defaults.tracking: expected moving or all or none, found a list"},
       {"outer_source: { ipv4: [] }", "outer_source.ipv4: expected text, found a list"},
       {"outer_source: { ipv4: \"\" }", "outer_source.ipv4: expected text, found \"\""},
       {"outer_source: { ipv4: ~ }", "outer_source.ipv4: expected text, found nothing"},
@@ -162,6 +187,20 @@ TEST_CASE("a top that is no map is refused") {
   CHECK_THAT(Refused("- vips\n"), Contains("lb.yaml:1: expected keys with values (hash_key, defaults, outer_source, "
                                            "vips), found a list"));
   CHECK_THAT(Refused("hello\n"), Contains("found \"hello\""));
+}
+
+TEST_CASE("a store that says nothing of tracking follows moved slots") {
+  const DesiredState state = Parsed("vips: [ { vip: \"203.0.113.10:443/udp\", quic: false } ]\n");
+  CHECK(state.defaults.tracking == Tracking::kMoving);
+  CHECK(state.defaults.udp_idle_seconds == 60);
+  CHECK(state.defaults.tcp_settle_seconds == 600);
+  CHECK_FALSE(state.vips.at(Key("203.0.113.10:443/udp")).quic);
+  CHECK(Parsed("defaults: { tracking: moving }\n") == DesiredState{});
+}
+
+TEST_CASE("QUIC on a TCP VIP is refused at its line, by the VIP's name") {
+  CHECK_THAT(Refused("vips:\n  - vip: \"203.0.113.10:443/tcp\"\n    quic: true\n"),
+             Contains("lb.yaml:3: vips[\"203.0.113.10:443/tcp\"].quic: QUIC runs over UDP"));
 }
 
 TEST_CASE("the encapsulation is ipip and nothing else") {
@@ -195,7 +234,7 @@ vips:
 )") == R"(lb.yaml:1: hash_key: all zero is no secret; leave the key out and the daemon makes one
 lb.yaml:2: defaults.ring_size: 8 is not a prime; the next one is 11
 lb.yaml:4: outer_source.ipv4: 2001:db8::/64 is an IPv6 prefix; expected 10.9.0.0/16 or the like
-lb.yaml:7: vips[0]: unknown key "color"; expected vip, encap, tracking, ring_size, outer_ttl, reals
+lb.yaml:7: vips[0]: unknown key "color"; expected vip, encap, tracking, ring_size, outer_ttl, udp_idle_seconds, tcp_settle_seconds, quic, reals
 lb.yaml:9: vips["203.0.113.10:443/tcp"].reals["203.0.113.10"]: the VIP's own address; a real is reached by another address of its host
 lb.yaml:11: vips["203.0.113.10:443/tcp"].reals["10.0.0.11"].weight: 70000 is out of range; expected 0 to 65535
 lb.yaml:12: vips[0].reals[2].address: real 10.0.0.11 stands in this VIP a second time

@@ -53,8 +53,7 @@ void CheckHolds(WatchedDataplane& dataplane, const Plan& plan) {
 }
 
 std::vector<std::string> NamesOf(const std::vector<Write>& writes) {
-  static const char* const kNames[] = {"ResetTraffic", "SetReals",     "SetRings",      "SetVip",
-                                       "SetAddress",   "RemoveVip",    "RemoveAddress", "RemoveRing",
+  static const char* const kNames[] = {"ResetTraffic", "SetReals",     "SetVips",
                                        "ClearReals",   "CarryTraffic", "ForgetFlows"};
   std::vector<std::string> names;
   for (const Write& write : writes) names.emplace_back(kNames[write.index()]);
@@ -132,22 +131,21 @@ TEST_CASE("Equal plans need no writes, whether or not they share their rings") {
   CHECK(OrderWrites({}, {}).empty());
 }
 
-TEST_CASE("A new VIP comes after its counters, reals and ring; its address comes last") {
+TEST_CASE("A new VIP comes after its counters and reals") {
   CHECK(NamesOf(OrderWrites({}, PlanOf(WithReals(kVip, 2)))) ==
-        Names{"ResetTraffic", "ClearReals", "SetReals", "SetRings", "SetVip", "SetAddress"});
+        Names{"ResetTraffic", "ClearReals", "SetReals", "SetVips"});
 }
 
-TEST_CASE("A VIP that goes is removed before its ring, its reals and its flows") {
-  CHECK(NamesOf(OrderWrites(PlanOf(WithReals(kVip, 2)), {})) ==
-        Names{"RemoveAddress", "RemoveVip", "RemoveRing", "ClearReals", "ForgetFlows"});
+TEST_CASE("A VIP that goes is removed before its reals and its flows") {
+  CHECK(NamesOf(OrderWrites(PlanOf(WithReals(kVip, 2)), {})) == Names{"SetVips", "ClearReals", "ForgetFlows"});
 }
 
 TEST_CASE("A VIP that outgrows its range serves from the new one before the old one goes, and its counts move") {
   const Plan three = PlanOf(WithReals(kVip, 3));
   const auto writes = OrderWrites(three, PlanOf(WithReals(kVip, 4), three));
-  CHECK(NamesOf(writes) == Names{"ResetTraffic", "ClearReals", "SetReals", "SetRings", "SetVip", "CarryTraffic",
-                                 "CarryTraffic", "CarryTraffic", "RemoveRing", "ClearReals"});
-  const auto& carry = std::get<write::CarryTraffic>(writes[5]);
+  CHECK(NamesOf(writes) == Names{"ResetTraffic", "ClearReals", "SetReals", "SetVips", "CarryTraffic", "CarryTraffic",
+                                 "CarryTraffic", "ClearReals"});
+  const auto& carry = std::get<write::CarryTraffic>(writes[4]);
   CHECK(carry.from == 1);
   CHECK(carry.to == 5);
 }
@@ -156,38 +154,41 @@ TEST_CASE("A real that drains leaves the ring and nothing else") {
   DesiredState state = WithReals(kVip, 2);
   const Plan before = PlanOf(state);
   state.vips[kVip].reals[Address("10.0.0.1")].state = RealState::kDrain;
-  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetRings"});
+  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetVips"});
 }
 
 TEST_CASE("A real that goes leaves the ring first, then the real table, then the flow table") {
   DesiredState state = WithReals(kVip, 2);
   const Plan before = PlanOf(state);
   state.vips[kVip].reals.erase(Address("10.0.0.1"));
-  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetRings", "ClearReals", "ForgetFlows"});
+  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetVips", "ClearReals", "ForgetFlows"});
 }
 
-TEST_CASE("A ring of another size is written beside the old one, which goes last") {
+TEST_CASE("Changes of several VIPs take effect with one write") {
   DesiredState state = WithReals(kVip, 2);
+  state.vips[Key("203.0.113.11:80/tcp")].reals[Address("10.0.0.1")] = {};
   const Plan before = PlanOf(state);
   state.defaults.ring_size = 17;
-  const auto writes = OrderWrites(before, PlanOf(state, before));
-  REQUIRE(NamesOf(writes) == Names{"SetRings", "SetVip", "RemoveRing"});
-  CHECK(std::get<write::SetRings>(writes[0]).rings.at(0).ring_index == 3);
-  CHECK(std::get<write::RemoveRing>(writes[2]).ring_index == 2);
+  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetVips"});
 }
 
-TEST_CASE("A ring that would take the place of one of another size waits until the VIP is down") {
+TEST_CASE("With another hash key goes what was remembered by the old one") {
   DesiredState state = WithReals(kVip, 2);
-  std::vector<Plan> plans{PlanOf(state)};
-  for (const uint32_t size : {17u, 19u}) {
-    state.defaults.ring_size = size;
-    plans.push_back(PlanOf(state, plans.back()));
-  }
-  REQUIRE(plans[0].vips.at(kVip).entry.ring_index == plans[2].vips.at(kVip).entry.ring_index);
-  WatchedDataplane dataplane(kSmall);
-  Install(plans[0], dataplane);
-  REQUIRE(Execute(OrderWrites(plans[0], plans[2]), plans[2], dataplane));
-  CheckHolds(dataplane, plans[2]);
+  const Plan before = PlanOf(state);
+  state.hash_key[0] ^= 1;
+  CHECK(NamesOf(OrderWrites(before, PlanOf(state, before))) == Names{"SetVips", "ForgetFlows"});
+}
+
+TEST_CASE("A VIP whose place another one takes is taken down first, with its flows") {
+  const Plan one = PlanOf(WithReals(kVip, 2));
+  const Plan other = PlanOf(WithReals(Key("203.0.113.11:80/tcp"), 2));
+  REQUIRE(one.vips.begin()->second.entry.id == other.vips.begin()->second.entry.id);
+  const auto writes = OrderWrites(one, other);
+  CHECK(NamesOf(writes) ==
+        Names{"SetVips", "ClearReals", "ForgetFlows", "ResetTraffic", "ClearReals", "SetReals", "SetVips"});
+  CHECK(std::get<write::SetVips>(writes[0]).between->vips.empty());
+  CHECK(std::get<write::ForgetFlows>(writes[2]).between->vips.empty());
+  CHECK_FALSE(std::get<write::SetVips>(writes[6]).between);
 }
 
 TEST_CASE("An undo leaves the counters as they are") {

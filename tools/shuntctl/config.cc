@@ -9,7 +9,6 @@
 namespace shunt::ctl {
 
 void AddConfig(CLI::App& app, Session& session) {
-  const auto defaults = std::make_shared<bool>(false);
   CLI::App& verb = *AddVerb(app, session,
                             {"config", "Print the default store, every key explained (no daemon needed)",
                              "shuntctl config --defaults > lb.yaml", nullptr},
@@ -17,7 +16,7 @@ void AddConfig(CLI::App& app, Session& session) {
                               Print(DefaultStore());
                               return {};
                             });
-  verb.add_flag("--defaults", *defaults, "print the defaults")->required();
+  verb.add_flag("--defaults")->description("print the defaults")->required();
 }
 
 }  // namespace shunt::ctl

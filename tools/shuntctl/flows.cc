@@ -35,10 +35,11 @@ Status Flows(const Session& session, const std::string& limit) {
 
 void AddFlows(CLI::App& app, Session& session) {
   const auto limit = std::make_shared<std::string>("1000");
-  CLI::App& verb = *AddVerb(app, session,
-                            {"flows", "Remembered flows and the reals they belong to", "shuntctl flows --limit=20",
-                             R"({"flows": [{"source", "destination", "real"}], "more": false})"},
-                            [&session, limit] { return Flows(session, *limit); });
+  CLI::App& verb = *AddVerb(
+      app, session,
+      {"flows", "Remembered flows, the reals they belong to and how long they were silent", "shuntctl flows --limit=20",
+       R"({"flows": [{"source", "destination", "real", "idle_seconds"}], "more": false})"},
+      [&session, limit] { return Flows(session, *limit); });
   verb.add_option("--limit", *limit, "at most so many (1000)")->type_name("N");
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tools/shuntctl/settling.h"
 #include "tools/shuntctl/table.h"
 
 namespace shunt::ctl {
@@ -15,10 +16,37 @@ constexpr Table::Align kRight = Table::Align::kRight;
 
 using Row = std::vector<Table::Cell>;
 
+Table::Cell CountCell(uint64_t count) { return {Grouped(count), count == 0 ? Style::kDim : Style::kPlain}; }
+
+// Where nothing can be told.
+Table::Cell NothingCell() { return {"-", Style::kDim}; }
+
+Table::Cell RateCell(double per_second) { return CountCell(static_cast<uint64_t>(std::llround(per_second))); }
+
+// Few new flows a second are shown with a decimal, or most VIPs would have none.
+std::string FlowRate(double per_second) {
+  const bool few = per_second > 0 && per_second < 10;
+  return few ? fmt::format("{:.1f}", per_second) : Grouped(static_cast<uint64_t>(std::llround(per_second)));
+}
+
 void AddTraffic(const v1::Traffic& traffic, Row& row) {
-  for (const uint64_t count : {traffic.packets(), traffic.bytes(), traffic.new_flows()}) {
-    row.emplace_back(Grouped(count), count == 0 ? Style::kDim : Style::kPlain);
-  }
+  row.push_back(CountCell(traffic.packets()));
+  row.push_back(CountCell(traffic.bytes()));
+  row.push_back(traffic.has_new_flows() ? CountCell(traffic.new_flows()) : NothingCell());
+}
+
+// Works for v1::VipState and v1::RealStatus.
+template <class Status>
+Table::Cell FlowsCell(const Status& status) {
+  if (!status.has_activity()) return NothingCell();
+  return CountCell(static_cast<uint64_t>(std::llround(status.activity().flows())));
+}
+
+template <class Status>
+Table::Cell FlowRateCell(const Status& status) {
+  if (!status.activity().has_new_flows_per_second()) return NothingCell();
+  const double rate = status.activity().new_flows_per_second();
+  return {FlowRate(rate), rate == 0 ? Style::kDim : Style::kPlain};
 }
 
 Table::Cell StateCell(v1::RealState state) {
@@ -35,9 +63,51 @@ auto Find(const Rows& rows, const std::string& name, Key key) {
   return std::ranges::find_if(rows, [&](const auto& row) { return (row.*key)() == name; });
 }
 
+std::string SettingWords(const v1::VipState& vip, bool colour) {
+  return fmt::format("{}  tracking {}, {} slots, outer TTL {}{}", Styled(vip.vip(), Style::kBold, colour),
+                     Name(vip.tracking()), Grouped(vip.ring_size()), vip.outer_ttl(), vip.quic() ? ", QUIC" : "");
+}
+
+std::string TrafficWords(const v1::Traffic& traffic) {
+  return fmt::format("{} packets, {} bytes{}", Grouped(traffic.packets()), Grouped(traffic.bytes()),
+                     traffic.has_new_flows() ? fmt::format(", {} new flows", Grouped(traffic.new_flows())) : "");
+}
+
+// The one of the two times that this VIP's flows are held to; without tracking none is.
+std::string TimeWords(const v1::VipState& vip) {
+  if (vip.tracking() == v1::TRACKING_NONE) return "";
+  if (vip.vip().ends_with("/udp")) return fmt::format(", UDP idle {} s", vip.udp_idle_seconds());
+  return fmt::format(", TCP settle {} s", vip.tcp_settle_seconds());
+}
+
+std::string RealTable(const v1::VipState& vip, bool colour) {
+  if (vip.reals().empty()) {
+    return Styled(fmt::format("  no reals; add one: shuntctl real add {} ADDRESS\n", vip.vip()), Style::kDim, colour);
+  }
+  Table table({{"REAL"},
+               {"WEIGHT", kRight},
+               {"STATE"},
+               {"SHARE", kRight},
+               {"PACKETS", kRight},
+               {"BYTES", kRight},
+               {"NEW FLOWS", kRight},
+               {"NEXT HOP"}},
+              2);
+  for (const v1::RealStatus& real : vip.reals()) {
+    Row row{real.address(), std::to_string(real.weight()), StateCell(real.state()),
+            Percent(real.slots(), vip.ring_size())};
+    AddTraffic(real.traffic(), row);
+    row.push_back(NextHopCell(real));
+    table.Add(std::move(row));
+  }
+  return table.Render(colour);
+}
+
 }  // namespace
 
-std::string_view Name(v1::Tracking tracking) { return tracking == v1::TRACKING_NONE ? "none" : "all"; }
+std::string_view Name(v1::Tracking tracking) {
+  return tracking == v1::TRACKING_NONE ? "none" : tracking == v1::TRACKING_ALL ? "all" : "moving";
+}
 std::string_view Name(v1::RealState state) { return state == v1::REAL_STATE_DRAIN ? "drain" : "active"; }
 
 std::string FormatChanges(const v1::ChangeReply& reply, bool colour) {
@@ -54,33 +124,34 @@ std::string FormatOverview(const v1::State& state, bool colour) {
   std::string out;
   for (const v1::VipState& vip : state.vips()) {
     if (!out.empty()) out += '\n';
-    out += fmt::format("{}  tracking {}, {} slots, outer TTL {}; {} packets, {} bytes, {} new flows\n",
-                       Styled(vip.vip(), Style::kBold, colour), Name(vip.tracking()), Grouped(vip.ring_size()),
-                       vip.outer_ttl(), Grouped(vip.traffic().packets()), Grouped(vip.traffic().bytes()),
-                       Grouped(vip.traffic().new_flows()));
-    if (vip.reals().empty()) {
-      out += Styled(fmt::format("  no reals; add one: shuntctl real add {} ADDRESS\n", vip.vip()), Style::kDim, colour);
-      continue;
-    }
-    Table table({{"REAL"},
-                 {"WEIGHT", kRight},
-                 {"STATE"},
-                 {"SHARE", kRight},
-                 {"PACKETS", kRight},
-                 {"BYTES", kRight},
-                 {"NEW FLOWS", kRight},
-                 {"NEXT HOP"}},
-                2);
-    for (const v1::RealStatus& real : vip.reals()) {
-      Row row{real.address(), std::to_string(real.weight()), StateCell(real.state()),
-              Percent(real.slots(), vip.ring_size())};
-      AddTraffic(real.traffic(), row);
-      row.push_back(NextHopCell(real));
-      table.Add(std::move(row));
-    }
-    out += table.Render(colour);
+    out += fmt::format("{}; {}\n", SettingWords(vip, colour), TrafficWords(vip.traffic()));
+    if (!IsSettled(vip.settling())) out += fmt::format("  {}\n", UnsettledLine(vip.settling()));
+    out += RealTable(vip, colour);
   }
   return out;
+}
+
+std::string FormatVip(const v1::VipState& vip, bool colour) {
+  std::string out = fmt::format("{}{}\n", SettingWords(vip, colour), TimeWords(vip));
+  if (vip.has_settling()) {
+    const v1::Settling& settling = vip.settling();
+    out += fmt::format("  slots       {} stable, {} moving, {} settled with exceptions\n",
+                       Grouped(settling.stable_slots()), Grouped(settling.moving_slots()),
+                       Grouped(settling.slots_with_exceptions()));
+    out += fmt::format("  settled     {}\n", IsSettled(settling) ? "yes" : SettledWhen(settling));
+    out += fmt::format("  flow table  {} flows remembered, {} refused\n", Grouped(settling.remembered_flows()),
+                       Grouped(settling.refused_flows()));
+  }
+  if (vip.has_activity()) {
+    const v1::Activity& activity = vip.activity();
+    out += fmt::format("  flows       ≈ {}", Grouped(static_cast<uint64_t>(std::llround(activity.flows()))));
+    if (activity.has_new_flows_per_second()) {
+      out += fmt::format(", {} new ones per second", FlowRate(activity.new_flows_per_second()));
+    }
+    out += '\n';
+  }
+  out += fmt::format("  traffic     {}\n", TrafficWords(vip.traffic()));
+  return out + RealTable(vip, colour);
 }
 
 std::string FormatVipList(const v1::State& state, bool colour) {
@@ -113,16 +184,22 @@ std::string FormatRealList(const v1::State& state, bool colour) {
 }
 
 std::string FormatStats(const v1::State& state, bool colour) {
-  Table table({{"VIP"}, {"REAL"}, {"PACKETS", kRight}, {"BYTES", kRight}, {"NEW FLOWS", kRight}});
+  Table table({{"VIP"},
+               {"REAL"},
+               {"≈ FLOWS", kRight},
+               {"NEW FLOWS/S", kRight},
+               {"PACKETS", kRight},
+               {"BYTES", kRight},
+               {"NEW FLOWS", kRight}});
+  const auto add = [&](Row row, const auto& status) {
+    row.push_back(FlowsCell(status));
+    row.push_back(FlowRateCell(status));
+    AddTraffic(status.traffic(), row);
+    table.Add(std::move(row));
+  };
   for (const v1::VipState& vip : state.vips()) {
-    Row sum{{vip.vip(), Style::kBold}, ""};
-    AddTraffic(vip.traffic(), sum);
-    table.Add(std::move(sum));
-    for (const v1::RealStatus& real : vip.reals()) {
-      Row row{"", real.address()};
-      AddTraffic(real.traffic(), row);
-      table.Add(std::move(row));
-    }
+    add({{vip.vip(), Style::kBold}, ""}, vip);
+    for (const v1::RealStatus& real : vip.reals()) add({"", real.address()}, real);
   }
   return table.Render(colour);
 }
@@ -130,26 +207,27 @@ std::string FormatStats(const v1::State& state, bool colour) {
 std::string FormatRates(const v1::State& before, const v1::State& state, double seconds, bool colour) {
   Table table({{"VIP"},
                {"REAL"},
+               {"≈ FLOWS", kRight},
                {"PACKETS", kRight},
                {"BYTES", kRight},
                {"NEW FLOWS", kRight},
                {"PACKETS/S", kRight},
                {"BYTES/S", kRight},
                {"NEW FLOWS/S", kRight}});
-  const auto add = [&](Row row, const v1::Traffic& then, const v1::Traffic& now) {
+  const auto add = [&](Row row, const v1::Traffic& then, const auto& status) {
+    const v1::Traffic& now = status.traffic();
+    row.push_back(FlowsCell(status));
     AddTraffic(now, row);
-    for (const double rate :
-         {PerSecond(then.packets(), now.packets(), seconds), PerSecond(then.bytes(), now.bytes(), seconds),
-          PerSecond(then.new_flows(), now.new_flows(), seconds)}) {
-      const auto whole = static_cast<uint64_t>(std::llround(rate));
-      row.emplace_back(Grouped(whole), whole == 0 ? Style::kDim : Style::kPlain);
-    }
+    row.push_back(RateCell(PerSecond(then.packets(), now.packets(), seconds)));
+    row.push_back(RateCell(PerSecond(then.bytes(), now.bytes(), seconds)));
+    row.push_back(now.has_new_flows() ? RateCell(PerSecond(then.new_flows(), now.new_flows(), seconds))
+                                      : NothingCell());
     table.Add(std::move(row));
   };
   for (const v1::VipState& vip : state.vips()) {
-    add({{vip.vip(), Style::kBold}, ""}, TrafficOf(before, vip.vip()), vip.traffic());
+    add({{vip.vip(), Style::kBold}, ""}, TrafficOf(before, vip.vip()), vip);
     for (const v1::RealStatus& real : vip.reals()) {
-      add({"", real.address()}, TrafficOf(before, vip.vip(), real.address()), real.traffic());
+      add({"", real.address()}, TrafficOf(before, vip.vip(), real.address()), real);
     }
   }
   return table.Render(colour);
@@ -175,8 +253,10 @@ std::string FormatVerdicts(const v1::Verdicts& verdicts, bool all, bool colour) 
 }
 
 std::string FormatFlows(const v1::Flows& flows, bool colour) {
-  Table table({{"SOURCE"}, {"DESTINATION"}, {"REAL"}});
-  for (const v1::Flow& flow : flows.flows()) table.Add({flow.source(), flow.destination(), flow.real()});
+  Table table({{"SOURCE"}, {"DESTINATION"}, {"REAL"}, {"IDLE", kRight}});
+  for (const v1::Flow& flow : flows.flows()) {
+    table.Add({flow.source(), flow.destination(), flow.real(), Duration(flow.idle_seconds())});
+  }
   return table.Render(colour);
 }
 

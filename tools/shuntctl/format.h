@@ -9,17 +9,19 @@
 
 namespace shunt::ctl {
 
-std::string_view Name(v1::Tracking tracking);  // "all", "none"
+std::string_view Name(v1::Tracking tracking);  // "moving", "all", "none"
 std::string_view Name(v1::RealState state);    // "active", "drain"
 
 std::string FormatChanges(const v1::ChangeReply& reply, bool colour);  // "no changes" when there are none
 
-// VIPs with their reals, each VIP a block: the whole state, or what `vip show` shows of it.
+// VIPs with their reals, each VIP a block; of the slots only those that have not settled.
 std::string FormatOverview(const v1::State& state, bool colour);
+// One VIP with all that is known of it.
+std::string FormatVip(const v1::VipState& vip, bool colour);
 std::string FormatVipList(const v1::State& state, bool colour);
 std::string FormatRealList(const v1::State& state, bool colour);
 
-// Counters per VIP and real; with `before`, taken `seconds` earlier, also what came in per second since.
+// Flows and counters per VIP and real; with `before`, taken `seconds` earlier, also what came in per second since.
 std::string FormatStats(const v1::State& state, bool colour);
 std::string FormatRates(const v1::State& before, const v1::State& state, double seconds, bool colour);
 

@@ -7,7 +7,31 @@ namespace shunt::ctl {
 namespace {
 
 Json ToJson(const v1::Traffic& traffic) {
-  return {{"packets", traffic.packets()}, {"bytes", traffic.bytes()}, {"new_flows", traffic.new_flows()}};
+  return {{"packets", traffic.packets()},
+          {"bytes", traffic.bytes()},
+          {"new_flows", traffic.has_new_flows() ? Json(traffic.new_flows()) : Json(nullptr)}};
+}
+
+// Works for v1::VipState and v1::RealStatus; null for what is not known.
+template <class Status>
+Json ActivityOf(const Status& status) {
+  const v1::Activity& activity = status.activity();
+  return {{"flows", status.has_activity() ? Json(activity.flows()) : Json(nullptr)},
+          {"new_flows_per_second",
+           activity.has_new_flows_per_second() ? Json(activity.new_flows_per_second()) : Json(nullptr)}};
+}
+
+// Null as a whole until the VIP was observed.
+Json SettlingOf(const v1::VipState& vip) {
+  if (!vip.has_settling()) return nullptr;
+  const v1::Settling& settling = vip.settling();
+  return {
+      {"stable_slots", settling.stable_slots()},
+      {"moving_slots", settling.moving_slots()},
+      {"slots_with_exceptions", settling.slots_with_exceptions()},
+      {"settles_in_seconds", settling.has_settles_in_seconds() ? Json(settling.settles_in_seconds()) : Json(nullptr)},
+      {"remembered_flows", settling.remembered_flows()},
+      {"refused_flows", settling.refused_flows()}};
 }
 
 Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
@@ -17,21 +41,35 @@ Json Share(uint32_t slots, uint32_t ring_size) {
 }
 
 Json ToJson(const v1::RealStatus& real, uint32_t ring_size) {
-  return {{"address", real.address()},
-          {"weight", real.weight()},
-          {"state", Name(real.state())},
-          {"slots", real.slots()},
-          {"share", Share(real.slots(), ring_size)},
-          {"next_hop", TextOrNull(real.next_hop())},
-          {"problem", TextOrNull(real.problem())},
-          {"traffic", ToJson(real.traffic())}};
+  Json json = {{"address", real.address()},
+               {"weight", real.weight()},
+               {"state", Name(real.state())},
+               {"slots", real.slots()},
+               {"share", Share(real.slots(), ring_size)},
+               {"next_hop", TextOrNull(real.next_hop())},
+               {"problem", TextOrNull(real.problem())},
+               {"traffic", ToJson(real.traffic())}};
+  json.update(ActivityOf(real));
+  return json;
 }
 
-Json Rates(const v1::Traffic& before, const v1::Traffic& now, double seconds) {
-  Json json = ToJson(now);
+// Counters and activity in one object.
+template <class Status>
+Json Counted(const Status& status) {
+  Json json = ToJson(status.traffic());
+  json.update(ActivityOf(status));
+  return json;
+}
+
+// The rate of new flows is that of the time between the samples.
+template <class Status>
+Json Rates(const v1::Traffic& before, const Status& status, double seconds) {
+  const v1::Traffic& now = status.traffic();
+  Json json = Counted(status);
   json["packets_per_second"] = PerSecond(before.packets(), now.packets(), seconds);
   json["bytes_per_second"] = PerSecond(before.bytes(), now.bytes(), seconds);
-  json["new_flows_per_second"] = PerSecond(before.new_flows(), now.new_flows(), seconds);
+  json["new_flows_per_second"] =
+      now.has_new_flows() ? Json(PerSecond(before.new_flows(), now.new_flows(), seconds)) : Json(nullptr);
   return json;
 }
 
@@ -60,12 +98,15 @@ void AddSettings(const Settings& settings, Json& json) {
   if (settings.has_tracking()) json["tracking"] = Name(settings.tracking());
   if (settings.has_ring_size()) json["ring_size"] = settings.ring_size();
   if (settings.has_outer_ttl()) json["outer_ttl"] = settings.outer_ttl();
+  if (settings.has_udp_idle_seconds()) json["udp_idle_seconds"] = settings.udp_idle_seconds();
+  if (settings.has_tcp_settle_seconds()) json["tcp_settle_seconds"] = settings.tcp_settle_seconds();
 }
 
 Json ConfigVip(const v1::Vip& vip) {
   Json json = {{"vip", vip.vip()}};
   if (vip.has_encap()) json["encap"] = "ipip";
   AddSettings(vip, json);
+  if (vip.has_quic()) json["quic"] = vip.quic();
   json["reals"] = Json::array();
   for (const v1::Real& real : vip.reals()) {
     Json row = {{"address", real.address()}};
@@ -91,12 +132,18 @@ Json ToJson(const v1::ChangeReply& reply, bool dry_run) {
 Json ToJson(const v1::VipState& vip) {
   Json reals = Json::array();
   for (const v1::RealStatus& real : vip.reals()) reals.push_back(ToJson(real, vip.ring_size()));
-  return {{"vip", vip.vip()},
-          {"tracking", Name(vip.tracking())},
-          {"ring_size", vip.ring_size()},
-          {"outer_ttl", vip.outer_ttl()},
-          {"traffic", ToJson(vip.traffic())},
-          {"reals", std::move(reals)}};
+  Json json = {{"vip", vip.vip()},
+               {"tracking", Name(vip.tracking())},
+               {"ring_size", vip.ring_size()},
+               {"outer_ttl", vip.outer_ttl()},
+               {"udp_idle_seconds", vip.udp_idle_seconds()},
+               {"tcp_settle_seconds", vip.tcp_settle_seconds()},
+               {"quic", vip.quic()},
+               {"settling", SettlingOf(vip)},
+               {"traffic", ToJson(vip.traffic())}};
+  json.update(ActivityOf(vip));
+  json["reals"] = std::move(reals);
+  return json;
 }
 
 Json ToJson(const v1::State& state) {
@@ -122,16 +169,14 @@ Json RealsToJson(const v1::State& state) {
 
 Json StatsToJson(const v1::State& state) {
   return {{"vips", Counters(
-                       state, [](const v1::VipState& vip) { return ToJson(vip.traffic()); },
-                       [](const v1::VipState&, const v1::RealStatus& real) { return ToJson(real.traffic()); })}};
+                       state, [](const v1::VipState& vip) { return Counted(vip); },
+                       [](const v1::VipState&, const v1::RealStatus& real) { return Counted(real); })}};
 }
 
 Json RatesToJson(const v1::State& before, const v1::State& state, double seconds) {
-  const auto of_vip = [&](const v1::VipState& vip) {
-    return Rates(TrafficOf(before, vip.vip()), vip.traffic(), seconds);
-  };
+  const auto of_vip = [&](const v1::VipState& vip) { return Rates(TrafficOf(before, vip.vip()), vip, seconds); };
   const auto of_real = [&](const v1::VipState& vip, const v1::RealStatus& real) {
-    return Rates(TrafficOf(before, vip.vip(), real.address()), real.traffic(), seconds);
+    return Rates(TrafficOf(before, vip.vip(), real.address()), real, seconds);
   };
   return {{"seconds", seconds}, {"vips", Counters(state, of_vip, of_real)}};
 }
@@ -155,7 +200,10 @@ Json ToJson(const v1::Verdicts& verdicts) {
 Json ToJson(const v1::Flows& flows) {
   Json rows = Json::array();
   for (const v1::Flow& flow : flows.flows()) {
-    rows.push_back({{"source", flow.source()}, {"destination", flow.destination()}, {"real", flow.real()}});
+    rows.push_back({{"source", flow.source()},
+                    {"destination", flow.destination()},
+                    {"real", flow.real()},
+                    {"idle_seconds", flow.idle_seconds()}});
   }
   return {{"flows", std::move(rows)}, {"more", flows.more()}};
 }

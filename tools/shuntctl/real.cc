@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kChangeJson = R"({"changes": ["~ real …"], "warnings": ["…"], "dry_run": false})";
 constexpr const char* kListJson =
     R"({"reals": [{"vip", "address", "weight", "state", "slots", "share", "next_hop", "problem",
-             "traffic": {"packets", "bytes", "new_flows"}}]})";
+             "traffic": {"packets", "bytes", "new_flows"}, "flows", "new_flows_per_second"}]})";
 
 struct RealWords {
   std::string vip;

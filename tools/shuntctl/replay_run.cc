@@ -72,7 +72,7 @@ ReplayedFrame Replay::Run(std::span<const uint8_t> frame) {
   }
   const auto result = dataplane_->RunFrame(frame, kInterface);
   if (!result) return Failed(number, result.error().message);
-  const Walk walk = WalkFrame(tables_, frame, kInterface, kMaxVlanTags);
+  const Walk walk = WalkFrame(tables_, frame, kInterface, kMaxVlanTags, Steps::kOmit);
   const VerdictInfo& verdict = VerdictOf(result->verdict);
   if (walk.verdict != result->verdict) {
     return Failed(number, fmt::format("the program says {}, the model {}: a defect of Shunt, please report it",
@@ -84,7 +84,7 @@ ReplayedFrame Replay::Run(std::span<const uint8_t> frame) {
                                       "please report it",
                                       verdict.name));
   }
-  if (walk.remember) tables_.flows[{walk.vip_id, walk.source, walk.destination_port}] = walk.real_index;
+  Apply(walk, tables_);
 
   Json line = {{"frame", number}, {"verdict", verdict.name}, {"action", verdict.action}};
   if (walk.vip) line["vip"] = walk.vip->ToString();

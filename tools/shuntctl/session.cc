@@ -26,6 +26,7 @@ CLI::App* AddVerb(CLI::App& parent, Session& session, const VerbText& text, std:
 
 CLI::App* AddGroup(CLI::App& parent, const char* name, const char* description) {
   CLI::App* group = parent.add_subcommand(name, description);
+  group->footer("Every verb has --help, with an example.\n");  // in place of shuntctl's own, which it would inherit
   group->fallthrough();
   group->allow_extras();
   return group;

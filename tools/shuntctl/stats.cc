@@ -60,14 +60,15 @@ Status Stats(const Session& session, const StatsWords& given) {
 
 void AddStats(CLI::App& app, Session& session) {
   const auto words = std::make_shared<StatsWords>();
-  CLI::App& verb =
-      *AddVerb(app, session,
-               {"stats", "Traffic of every VIP and real: packets, inner bytes, new flows", "shuntctl stats --watch=2",
-                R"({"vips": [{"vip", "packets", "bytes", "new_flows",
-             "reals": [{"address", "packets", "bytes", "new_flows"}]}]}
-  with --watch one line per sample: "seconds" beside "vips", and packets_per_second, bytes_per_second,
-  new_flows_per_second beside each count)"},
-               [&session, words] { return Stats(session, *words); });
+  CLI::App& verb = *AddVerb(
+      app, session,
+      {"stats", "Flows and traffic of every VIP and real: packets, inner bytes, new flows", "shuntctl stats --watch=2",
+       R"({"vips": [{"vip", "packets", "bytes", "new_flows", "flows", "new_flows_per_second",
+             "reals": [{"address", "packets", "bytes", "new_flows", "flows", "new_flows_per_second"}]}]}
+  flows: different ones of the last 10 to 20 seconds, estimated (standard error 9 %); null: not known
+  with --watch one line per sample: "seconds" beside "vips"; packets_per_second and bytes_per_second, too,
+  beside the counts, and every rate is that of the time between two samples)"},
+      [&session, words] { return Stats(session, *words); });
   verb.add_flag("--watch{1}", words->watch, "go on, with rates, every SECONDS (1); --watch=SECONDS");
 }
 

@@ -26,6 +26,12 @@ std::string_view Code(Style style) {
   return "";
 }
 
+// Characters, for a terminal shows each of ours in one column; in UTF-8 only the first byte of one is no 10xxxxxx.
+size_t Width(std::string_view text) {
+  return static_cast<size_t>(
+      std::ranges::count_if(text, [](char byte) { return (static_cast<uint8_t>(byte) & 0xc0) != 0x80; }));
+}
+
 }  // namespace
 
 std::string Styled(std::string_view text, Style style, bool colour) {
@@ -46,15 +52,15 @@ std::string Percent(uint64_t part, uint64_t whole) {
 
 std::string Table::Render(bool colour) const {
   std::vector<size_t> widths;
-  for (const Column& column : columns_) widths.push_back(column.title.size());
+  for (const Column& column : columns_) widths.push_back(Width(column.title));
   for (const auto& row : rows_) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].text.size());
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Width(row[i].text));
   }
   std::string out;
   const auto add_line = [&](const std::vector<Cell>& row) {
     std::string line(indent_, ' ');
     for (size_t i = 0; i < row.size(); ++i) {
-      const std::string blanks(widths[i] - row[i].text.size(), ' ');
+      const std::string blanks(widths[i] - Width(row[i].text), ' ');
       const bool right = columns_[i].align == Align::kRight;
       line += (right ? blanks : "") + Styled(row[i].text, row[i].style, colour) + (right ? "" : blanks);
       line.append(kGap, ' ');

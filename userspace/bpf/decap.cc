@@ -143,8 +143,7 @@ Result<XdpAttachment> LoadAndAttach(const std::string& folder, const std::string
   if (!object) return std::unexpected(object.error());
   const std::string remedy =
       fmt::format("another version made it: remove {} and `ip link set dev {} xdp off`", folder, interface);
-  auto loaded = LoadPinned(*object, folder, remedy);
-  if (!loaded) return std::unexpected(loaded.error());
+  if (auto loaded = LoadPinned(*object, folder, remedy); !loaded) return std::unexpected(loaded.error());
   auto vip_map = object->Map(kVips);
   if (!vip_map) return std::unexpected(vip_map.error());
   auto local_map = object->Map(kLocals);

@@ -16,36 +16,10 @@ namespace shunt {
 namespace {
 
 constexpr size_t kBatch = 4096;
-constexpr size_t kElementAlignment = 8;  // of array elements in kernel memory
-
-size_t Stride(const MapShape& shape) {
-  return (shape.value_bytes + kElementAlignment - 1) / kElementAlignment * kElementAlignment;
-}
 
 std::unexpected<Error> MapError(std::string_view doing, const std::string& name, int error_number) {
   return FailErrno(fmt::format("{} map {}", doing, name), error_number);
 }
-
-// A whole array mapped into memory, for as long as this lives.
-class Mapping {
- public:
-  Mapping(int fd, const MapShape& shape, int protection) {
-    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    bytes_ = (shape.max_entries * Stride(shape) + page - 1) / page * page;
-    memory_ = mmap(nullptr, bytes_, protection, MAP_SHARED, fd, 0);
-  }
-  ~Mapping() {
-    if (valid()) munmap(memory_, bytes_);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  bool valid() const { return memory_ != MAP_FAILED; }
-  std::byte* memory() const { return static_cast<std::byte*>(memory_); }
-
- private:
-  void* memory_;
-  size_t bytes_;
-};
 
 }  // namespace
 
@@ -114,17 +88,6 @@ Status BpfMap::UpdateBatch(const void* keys, const void* values, size_t entries,
   return {};
 }
 
-Status BpfMap::DeleteBatch(const void* keys, size_t entries) {
-  const auto* key = static_cast<const std::byte*>(keys);
-  for (size_t done = 0; done < entries;) {
-    auto count = static_cast<uint32_t>(std::min(entries - done, kBatch));
-    const int failed = bpf_map_delete_batch(fd(), key + done * shape_.key_bytes, &count, nullptr);
-    if (failed && errno != ENOENT) return MapError("deleting from", name_, errno);
-    done += count + (failed ? 1 : 0);  // the kernel stops at a key that is gone meanwhile
-  }
-  return {};
-}
-
 Result<MapEntries> BpfMap::ReadHash(size_t limit, size_t value_bytes) const {
   MapEntries entries;
   std::vector<std::byte> position(std::max<size_t>(shape_.key_bytes, sizeof(uint32_t)));
@@ -168,32 +131,26 @@ Status BpfMap::ReadArray(uint32_t first, size_t count, void* values, size_t valu
   return {};
 }
 
-Status BpfMap::FillArray(std::span<const std::byte> values) {
-  const size_t entries = values.size() / shape_.value_bytes;
-  if (shape_.flags & BPF_F_MMAPABLE) {
-    const Mapping mapping(fd(), shape_, PROT_READ | PROT_WRITE);
-    if (!mapping.valid()) return MapError("mapping", name_, errno);
-    for (size_t i = 0; i < entries; ++i)
-      std::memcpy(mapping.memory() + i * Stride(shape_), &values[i * shape_.value_bytes], shape_.value_bytes);
-    return {};
-  }
-  std::vector<uint32_t> keys(entries);
-  for (size_t i = 0; i < entries; ++i) keys[i] = static_cast<uint32_t>(i);
-  return UpdateBatch(keys.data(), values.data(), entries, shape_.value_bytes);
+Result<MapMemory> MapMemory::Of(const BpfMap& map) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t stride = (map.shape().value_bytes + kArrayAlignment - 1) / kArrayAlignment * kArrayAlignment;
+  const size_t bytes = (map.shape().max_entries * stride + page - 1) / page * page;
+  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, map.fd(), 0);
+  if (data == MAP_FAILED) return MapError("mapping", map.name(), errno);
+  MapMemory memory;
+  memory.data_ = static_cast<std::byte*>(data);
+  memory.bytes_ = bytes;
+  return memory;
 }
 
-Result<std::vector<std::byte>> BpfMap::ReadWholeArray() const {
-  std::vector<std::byte> values(size_t{shape_.max_entries} * shape_.value_bytes);
-  if (shape_.flags & BPF_F_MMAPABLE) {
-    const Mapping mapping(fd(), shape_, PROT_READ);
-    if (!mapping.valid()) return MapError("mapping", name_, errno);
-    for (size_t i = 0; i < shape_.max_entries; ++i)
-      std::memcpy(&values[i * shape_.value_bytes], mapping.memory() + i * Stride(shape_), shape_.value_bytes);
-    return values;
-  }
-  auto status = ReadArray(0, shape_.max_entries, values.data(), shape_.value_bytes);
-  if (!status) return std::unexpected(status.error());
-  return values;
+MapMemory::~MapMemory() {
+  if (data_) munmap(data_, bytes_);
+}
+
+Status CheckValueBytes(const BpfMap& map, size_t value_bytes) {
+  if (map.shape().value_bytes == value_bytes) return {};
+  return Fail(ErrorKind::kSystem, fmt::format("mapping map {}: its values have {} bytes, wanted {}", map.name(),
+                                              map.shape().value_bytes, value_bytes));
 }
 
 std::vector<IndexRun> NeighbourRuns(std::span<const uint32_t> indices) {

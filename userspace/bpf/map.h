@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One map of the kernel: its shape and what can be done with it, as bytes (BpfMap) and typed (HashMap, ArrayMap,
-// PerCpuMap, RingsMap). Errors name the map. Not here: which maps there are (bpf/maps.h) or what they mean.
-// Called by userspace/dataplane and decap.cc; a map may be used from any thread, the kernel serialises.
+// One map of the kernel: its shape and what can be done with it, as bytes (BpfMap) and typed (ArrayMap, PerCpuArrayMap,
+// MappedArray). Errors name the map. Not here: which maps there are (bpf/maps.h) or what they mean. Called by
+// userspace/dataplane and decap.cc; a map may be used from any thread, the kernel serialises. Memory of a mapped array
+// is as shared as any: who writes it orders the writes.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -59,17 +59,10 @@ class BpfMap {
 
   // `entries` values of `value_bytes` each (per CPU: of all CPUs).
   Status UpdateBatch(const void* keys, const void* values, size_t entries, size_t value_bytes);
-  // Keys that are absent are skipped.
-  Status DeleteBatch(const void* keys, size_t entries);
   // Hash maps: at most `limit` entries, in no order. What is written meanwhile may or may not be among them.
   Result<MapEntries> ReadHash(size_t limit, size_t value_bytes) const;
   // Array maps: entries first to first + count - 1, all below max_entries.
   Status ReadArray(uint32_t first, size_t count, void* values, size_t value_bytes) const;
-
-  // A whole array of small values at once: through a mapping where the map allows it (BPF_F_MMAPABLE; a ring of
-  // 65537 slots takes 0.1 ms), else entry by entry (13 ms).
-  Status FillArray(std::span<const std::byte> values);
-  Result<std::vector<std::byte>> ReadWholeArray() const;
 
  private:
   UniqueFd fd_;
@@ -78,31 +71,10 @@ class BpfMap {
   MapShape shape_;
 };
 
-template <class Key, class Value>
-class HashMap {
- public:
-  HashMap() = default;
-  explicit HashMap(BpfMap map) : map_(std::move(map)) {}
-  const BpfMap& map() const { return map_; }
-
-  Status Update(const Key& key, const Value& value) { return map_.Update(&key, &value); }
-  Status Delete(const Key& key) { return map_.Delete(&key); }
-  Status DeleteAll(std::span<const Key> keys) { return map_.DeleteBatch(keys.data(), keys.size()); }
-  Result<std::vector<std::pair<Key, Value>>> Read(size_t limit = SIZE_MAX) const {
-    auto bytes = map_.ReadHash(limit, sizeof(Value));
-    if (!bytes) return std::unexpected(bytes.error());
-    std::vector<std::pair<Key, Value>> entries(bytes->count);
-    for (size_t i = 0; i < entries.size(); ++i) {
-      std::memcpy(&entries[i].first, &bytes->keys[i * sizeof(Key)], sizeof(Key));
-      std::memcpy(&entries[i].second, &bytes->values[i * sizeof(Value)], sizeof(Value));
-    }
-    return entries;
-  }
-
- private:
-  static_assert(std::is_trivially_copyable_v<Key> && std::is_trivially_copyable_v<Value>);
-  BpfMap map_;
-};
+// Elements of an array map begin at multiples of so many bytes.
+inline constexpr size_t kArrayAlignment = 8;
+// Whether an array's values have as many bytes as the type they are to be used as.
+Status CheckValueBytes(const BpfMap& map, size_t value_bytes);
 
 // Splits indices, in their order, into runs of neighbours, each one call to the kernel.
 struct IndexRun {
@@ -184,50 +156,48 @@ class PerCpuArrayMap {
   uint32_t cpus_ = 1;
 };
 
-// An array of arrays of Slot, each as long as it was set. A replaced one is freed once no packet reads it.
-template <class Slot>
-class RingsMap {
+// A whole array map with BPF_F_MMAPABLE in this process's memory, for as long as this lives. Packets meet each write at
+// once.
+class MapMemory {
  public:
-  RingsMap() = default;
-  // `inner`: the shape every inner array has, but for max_entries.
-  RingsMap(BpfMap map, const MapShape& inner) : map_(std::move(map)), inner_(inner) {}
-  const BpfMap& map() const { return map_; }
+  MapMemory() = default;
+  static Result<MapMemory> Of(const BpfMap& map);
+  MapMemory(MapMemory&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  MapMemory& operator=(MapMemory&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~MapMemory();
 
-  // Each ring is filled beside the old one and swapped in at once. rings[i], not empty, goes to indices[i]; a file
-  // descriptor is open for each meanwhile.
-  Status Set(std::span<const uint32_t> indices, const std::vector<std::vector<Slot>>& rings) {
-    std::vector<BpfMap> inner;
-    std::vector<int> fds;
-    for (const std::vector<Slot>& slots : rings) {
-      MapShape shape = inner_;
-      shape.max_entries = static_cast<uint32_t>(slots.size());
-      auto ring = BpfMap::CreateArray("ring", shape);
-      if (!ring) return std::unexpected(ring.error());
-      if (auto filled = ring->FillArray(std::as_bytes(std::span(slots))); !filled) return filled;
-      fds.push_back(ring->fd());
-      inner.push_back(std::move(*ring));
-    }
-    return map_.UpdateBatch(indices.data(), fds.data(), fds.size(), sizeof(int));
-  }
-  Status Remove(uint32_t index) { return map_.Delete(&index); }
-  Result<std::optional<std::vector<Slot>>> Read(uint32_t index) const {
-    uint32_t id = 0;
-    auto found = map_.Lookup(&index, &id);
-    if (!found) return std::unexpected(found.error());
-    if (!*found) return std::optional<std::vector<Slot>>();
-    auto ring = BpfMap::FromId(id);
-    if (!ring) return std::unexpected(ring.error());
-    auto bytes = ring->ReadWholeArray();
-    if (!bytes) return std::unexpected(bytes.error());
-    std::vector<Slot> slots(bytes->size() / sizeof(Slot));
-    if (!slots.empty()) std::memcpy(slots.data(), bytes->data(), slots.size() * sizeof(Slot));
-    return slots;
-  }
+  std::byte* data() const { return data_; }
 
  private:
-  static_assert(std::is_trivially_copyable_v<Slot>);
+  std::byte* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+template <class Value>
+class MappedArray {
+ public:
+  MappedArray() = default;
+  static Result<MappedArray> Of(BpfMap map) {
+    if (auto fits = CheckValueBytes(map, sizeof(Value)); !fits) return std::unexpected(fits.error());
+    auto memory = MapMemory::Of(map);
+    if (!memory) return std::unexpected(memory.error());
+    MappedArray array;
+    array.memory_ = std::move(*memory);
+    array.map_ = std::move(map);
+    return array;
+  }
+  const BpfMap& map() const { return map_; }
+  std::span<Value> values() const { return {reinterpret_cast<Value*>(memory_.data()), map_.shape().max_entries}; }
+
+ private:
+  static_assert(std::is_trivially_copyable_v<Value> && sizeof(Value) % kArrayAlignment == 0);
   BpfMap map_;
-  MapShape inner_;
+  MapMemory memory_;
 };
 
 }  // namespace shunt

@@ -158,16 +158,13 @@ Result<BpfMap> OpenPin(const std::string& path) {
   return FailErrno("opening pin " + path, errno);
 }
 
-Result<bool> LoadPinned(Object& object, const std::string& folder, const std::string& remedy) {
+Status LoadPinned(Object& object, const std::string& folder, const std::string& remedy) {
   const bool there = FolderExists(folder);
   if (there) {
-    if (auto used = UsePinned(object, folder, remedy); !used) return std::unexpected(used.error());
+    if (auto used = UsePinned(object, folder, remedy); !used) return used;
   }
-  if (auto loaded = object.Load(); !loaded) return std::unexpected(loaded.error());
-  if (!there) {
-    if (auto pinned = PinAll(object, folder); !pinned) return std::unexpected(pinned.error());
-  }
-  return there;
+  if (auto loaded = object.Load(); !loaded) return loaded;
+  return there ? Status() : PinAll(object, folder);
 }
 
 }  // namespace shunt

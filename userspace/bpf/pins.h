@@ -40,7 +40,7 @@ Result<BpfMap> OpenPin(const std::string& path);
 
 // Loads the object on the maps pinned in `folder`, which must all be there in the shapes the object wants, or, when
 // there is no such folder, on fresh maps that are then pinned there: all of them or none. `remedy` ends the message
-// about pins that do not fit. Returns whether they were there.
-Result<bool> LoadPinned(Object& object, const std::string& folder, const std::string& remedy);
+// about pins that do not fit.
+Status LoadPinned(Object& object, const std::string& folder, const std::string& remedy);
 
 }  // namespace shunt

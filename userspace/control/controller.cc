@@ -24,6 +24,12 @@ constexpr milliseconds kCoalesce{50};
 // A real without a next hop, or an error, is looked at again so often, event or not.
 constexpr milliseconds kRetry{1000};
 
+void LogOnce(const char* doing, const Status& done, std::string& last_problem) {
+  const std::string problem = done ? "" : done.error().message;
+  if (!problem.empty() && problem != last_problem) LOG(ERROR) << doing << problem;
+  last_problem = problem;
+}
+
 }  // namespace
 
 struct Controller::Impl {
@@ -37,6 +43,7 @@ struct Controller::Impl {
   void NoteEvent();
   void RefreshNextHops();
   void RefreshWithin(milliseconds delay);
+  void Tend();
 
   Writer writer;
   NextHopSource& next_hops;
@@ -45,16 +52,17 @@ struct Controller::Impl {
 
   // The writer thread's.
   SteadyTime refresh_at = SteadyTime::max();
-  bool burst = false;        // an event was seen; the rest of its burst waits in the descriptor
-  std::string last_problem;  // of a refresh, so that what lasts is logged once
+  bool burst = false;           // an event was seen; the rest of its burst waits in the descriptor
+  std::string refresh_problem;  // the last one, so that what lasts is logged once
+  std::string tend_problem;
 };
 
 void Controller::Impl::Run() {
   for (;;) {
     if (!writer.settled()) RefreshWithin(kRetry);
-    const auto left = std::chrono::ceil<milliseconds>(refresh_at - steady_clock::now());
-    const bool due = refresh_at != SteadyTime::max();
-    const int timeout = due ? static_cast<int>(std::max(left, milliseconds(0)).count()) : -1;
+    const SteadyTime due_at = std::min(refresh_at, writer.due_at());
+    const auto left = std::chrono::ceil<milliseconds>(due_at - steady_clock::now());
+    const int timeout = due_at != SteadyTime::max() ? static_cast<int>(std::max(left, milliseconds(0)).count()) : -1;
     std::array<pollfd, 2> waiting{{{.fd = queue->fd(), .events = POLLIN, .revents = 0},
                                    {.fd = burst ? -1 : next_hops.fd(), .events = POLLIN, .revents = 0}}};
     if (poll(waiting.data(), waiting.size(), timeout) < 0) continue;  // EINTR
@@ -65,6 +73,7 @@ void Controller::Impl::Run() {
     }
     if (waiting[1].revents != 0) NoteEvent();
     if (steady_clock::now() >= refresh_at) RefreshNextHops();
+    if (steady_clock::now() >= writer.due_at()) Tend();
   }
 }
 
@@ -80,12 +89,13 @@ void Controller::Impl::RefreshNextHops() {
   burst = false;
   const Status refreshed = writer.Refresh();
   if (!refreshed) {
-    if (refreshed.error().message != last_problem) LOG(ERROR) << "following next hops: " << refreshed.error().message;
     burst = true;
     RefreshWithin(kRetry);
   }
-  last_problem = refreshed ? "" : refreshed.error().message;
+  LogOnce("following next hops: ", refreshed, refresh_problem);
 }
+
+void Controller::Impl::Tend() { LogOnce("", writer.Tend(), tend_problem); }
 
 void Controller::Impl::RefreshWithin(milliseconds delay) {
   refresh_at = std::min(refresh_at, steady_clock::now() + delay);
@@ -95,8 +105,10 @@ Result<ChangeReport> Controller::Impl::Post(EditFunction edit, bool dry_run) {
   // Shared: the waiting caller may be gone before set_value() returns.
   auto promise = std::make_shared<std::promise<Result<ChangeReport>>>();
   auto report = promise->get_future();
-  const bool posted = queue->Post(
-      [this, promise, edit = std::move(edit), dry_run] { promise->set_value(writer.Change(edit, dry_run)); });
+  const bool posted = queue->Post([this, promise, edit = std::move(edit), dry_run] {
+    promise->set_value(writer.Change(edit, dry_run));
+    if (!dry_run) writer.Synchronize();
+  });
   if (!posted) return Fail(ErrorKind::kSystem, "changing the desired state: shuntd is stopping");
   return report.get();
 }

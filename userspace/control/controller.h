@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The writer thread: everything that changes the store or the data plane runs on it, one after another. Changes
-// come from any thread, which waits; changed next hops come from the kernel. Not here: what a change is (writer.h).
+// come from any thread, which waits; changed next hops come from the kernel; slots settle as time goes by. Not here:
+// what a change is (writer.h).
 #pragma once
 
 #include <functional>

@@ -10,7 +10,7 @@
 namespace shunt {
 namespace {
 
-constexpr uint32_t kMaxRangeCapacity = 1u << 16;  // an index has 16 bits
+constexpr uint32_t kMaxRangeCapacity = kMaxRealIndex + 1u;
 
 }  // namespace
 

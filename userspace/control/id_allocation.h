@@ -43,7 +43,7 @@ struct IndexAssignment {
 };
 
 // An index for each real: the one it has in `current` (null: a new VIP), else the lowest free one. The capacity
-// grows where the indices that rest leave too few. kInvalid when 16 bits do not hold it.
+// grows where the indices that rest leave too few. kInvalid when kMaxRealIndex is not enough.
 Result<IndexAssignment> AssignIndices(const Vip& vip, const PlannedVip* current, const Resting& resting);
 
 void DropRested(Resting& resting, SteadyTime now);

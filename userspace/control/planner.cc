@@ -3,36 +3,40 @@
 
 #include <fmt/format.h>
 
-#include <memory>
+#include <algorithm>
 #include <span>
 #include <utility>
 
 #include "userspace/control/id_allocation.h"
 #include "userspace/control/outer_header.h"
 #include "userspace/control/rings.h"
+#include "userspace/control/slot_rules.h"
 #include "userspace/dataplane/flow_hash.h"
 
 namespace shunt {
 namespace {
 
-// The program reads the VIP's entry first and a slot of its ring after. Both rings stand beside each other while the
-// entry changes over, so that no slot is ever looked up with the size or the real_base of another ring.
-uint32_t RingIndexOf(const VipEntry& entry, const VipEntry* before) {
-  if (before == nullptr) return 2 * entry.id;
-  const bool in_place = before->ring_slots == 0 || entry.ring_slots == 0 ||
-                        (before->ring_slots == entry.ring_slots && before->real_base == entry.real_base);
-  return in_place ? before->ring_index : before->ring_index ^ 1u;
+// Every real that the slots may name still serves.
+bool AllServe(const PlannedVip& vip, const ServingReals& serving) {
+  return std::ranges::all_of(vip.reals, [&serving](const auto& real) { return serving.Has(real.first); });
 }
 
-Result<std::shared_ptr<const Ring>> PlanRing(const PlanRequest& request, const VipKey& key, const Vip& vip,
-                                             std::span<const uint16_t> indices, const PlannedVip* current) {
-  if (current != nullptr && request.made_from != nullptr && SameRing(*request.made_from, request.desired, key)) {
-    return current->ring;
+Result<RingState> PlanRing(const PlanRequest& request, const VipKey& key, const Vip& vip, const VipEntry& entry,
+                           std::span<const uint16_t> indices, const PlannedVip* current) {
+  const ServingReals serving(indices);
+  if (current != nullptr && request.made_from != nullptr && SameRing(*request.made_from, request.desired, key) &&
+      AllServe(*current, serving)) {
+    return RingState{current->ring, current->unsettled};
   }
-  auto ring = MakeRing(vip, indices, EffectiveSettings(request.desired, vip).ring_size);
-  if (!ring) return std::unexpected(ring.error());
-  if (current != nullptr && *current->ring == *ring) return current->ring;
-  return std::make_shared<const Ring>(std::move(*ring));
+  const uint32_t ring_size = EffectiveSettings(request.desired, vip).ring_size;
+  const auto current_reals = MakeRing(vip, indices, ring_size);
+  if (!current_reals) return std::unexpected(current_reals.error());
+  return ChangeRing(current, {.current_reals = *current_reals,
+                              .serving = serving,
+                              .tracking = entry.tracking,
+                              .flow_hash_key = entry.flow_hash_key,
+                              .ring_size = ring_size,
+                              .now = request.now});
 }
 
 Result<PlannedVip> PlanVip(const PlanRequest& request, const VipKey& key, const Vip& vip, const PlannedVip* current,
@@ -44,6 +48,7 @@ Result<PlannedVip> PlanVip(const PlanRequest& request, const VipKey& key, const 
   PlannedVip planned;
   VipEntry& entry = planned.entry;
   entry.tracking = settings.tracking;
+  entry.quic = vip.quic;
   entry.flow_hash_key = DeriveFlowHashKey(request.desired.hash_key, key);
   const auto id = current != nullptr ? Result<uint32_t>(current->entry.id) : allocator.TakeVipId();
   if (!id) return std::unexpected(id.error());
@@ -54,11 +59,11 @@ Result<PlannedVip> PlanVip(const PlanRequest& request, const VipKey& key, const 
   entry.real_base = *base;
   entry.real_capacity = assignment->capacity;
 
-  auto ring = PlanRing(request, key, vip, assignment->indices, current);
+  auto ring = PlanRing(request, key, vip, entry, assignment->indices, current);
   if (!ring) return std::unexpected(ring.error());
-  planned.ring = std::move(*ring);
+  planned.ring = std::move(ring->ring);
+  planned.unsettled = std::move(ring->unsettled);
   entry.ring_slots = static_cast<uint32_t>(planned.ring->size());
-  entry.ring_index = RingIndexOf(entry, current != nullptr ? &current->entry : nullptr);
 
   auto index = assignment->indices.begin();
   for (const auto& [address, real] : vip.reals) {
@@ -85,6 +90,26 @@ Result<Plan> MakePlan(const PlanRequest& request, const Plan& current) {
   }
   RestFreed(current, plan, request.now);
   return plan;
+}
+
+std::vector<std::string> MovedFlows(const Plan& before, const Plan& after) {
+  std::vector<std::string> lines;
+  for (const auto& [key, vip] : after.vips) {
+    const auto found = before.vips.find(key);
+    if (found == before.vips.end() || found->second.ring->empty() || vip.ring->empty()) continue;
+    const PlannedVip& old = found->second;
+    const bool all = old.entry.tracking == Tracking::kAll;
+    if (old.entry.flow_hash_key != vip.entry.flow_hash_key) {
+      lines.push_back(fmt::format("vip {}: another hash key moves flows to other reals", key.ToString()));
+    } else if (!all && old.entry.ring_slots != vip.entry.ring_slots) {
+      lines.push_back(fmt::format("vip {}: another ring size moves flows to other reals", key.ToString()));
+    } else if ((all && vip.entry.tracking == Tracking::kNone) ||
+               (!old.unsettled.empty() && vip.entry.tracking != Tracking::kMoving)) {
+      lines.push_back(fmt::format(
+          "vip {}: another tracking while its flows were remembered may move them to other reals", key.ToString()));
+    }
+  }
+  return lines;
 }
 
 }  // namespace shunt

@@ -35,11 +35,13 @@ bool SameRing(const DesiredState& before, const DesiredState& after, const VipKe
   const auto old_vip = before.vips.find(key);
   const auto new_vip = after.vips.find(key);
   if (old_vip == before.vips.end() || new_vip == after.vips.end()) return false;
-  return EffectiveSettings(before, old_vip->second).ring_size == EffectiveSettings(after, new_vip->second).ring_size &&
-         SameMembers(old_vip->second.reals, new_vip->second.reals);
+  const VipSettings old_settings = EffectiveSettings(before, old_vip->second);
+  const VipSettings new_settings = EffectiveSettings(after, new_vip->second);
+  return old_settings.ring_size == new_settings.ring_size && old_settings.tracking == new_settings.tracking &&
+         before.hash_key == after.hash_key && SameMembers(old_vip->second.reals, new_vip->second.reals);
 }
 
-Result<Ring> MakeRing(const Vip& vip, std::span<const uint16_t> indices, uint32_t ring_size) {
+Result<std::vector<uint16_t>> MakeRing(const Vip& vip, std::span<const uint16_t> indices, uint32_t ring_size) {
   std::vector<maglev::Real> members;
   std::vector<uint16_t> index_of;  // by position in `members`
   size_t position = 0;
@@ -49,13 +51,11 @@ Result<Ring> MakeRing(const Vip& vip, std::span<const uint16_t> indices, uint32_
     members.push_back({.id = address.bytes(), .weight = real.weight});
     index_of.push_back(index);
   }
-  Ring ring;
-  if (members.empty()) return ring;
-  const auto owners = maglev::BuildRing(members, ring_size);
+  if (members.empty()) return std::vector<uint16_t>();
+  auto owners = maglev::BuildRing(members, ring_size);
   if (!owners) return Fail(ErrorKind::kInvalid, owners.error());
-  ring.reserve(owners->size());
-  for (const uint16_t owner : *owners) ring.push_back({.current_real = index_of[owner], .previous_real = 0});
-  return ring;
+  for (uint16_t& owner : *owners) owner = index_of[owner];
+  return *std::move(owners);
 }
 
 }  // namespace shunt

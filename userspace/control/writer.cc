@@ -29,7 +29,7 @@ using std::chrono::steady_clock;
 // just being asked for its MAC. At the start every real is new, and running flows may depend on any of them.
 constexpr milliseconds kPatience{200};
 constexpr milliseconds kFirstPatience{1000};
-constexpr size_t kShownReals = 10;
+constexpr size_t kShownLines = 10;
 
 std::set<IpAddress> RealsOf(const DesiredState& state) {
   std::set<IpAddress> reals;
@@ -66,18 +66,25 @@ std::vector<std::string> UnresolvedReals(const DesiredState& state, const NextHo
   size_t unresolved = 0;
   for (const IpAddress& real : RealsOf(state)) {
     const auto found = next_hops.find(real);
-    if (found == next_hops.end() || found->second.next_hop || ++unresolved > kShownReals) continue;
+    if (found == next_hops.end() || found->second.next_hop || ++unresolved > kShownLines) continue;
     lines.push_back(fmt::format("real {} gets no packets yet: {}", real.ToString(), found->second.problem));
   }
-  if (unresolved > kShownReals) lines.push_back(fmt::format("and {} more", unresolved - kShownReals));
+  if (unresolved > kShownLines) lines.push_back(fmt::format("and {} more", unresolved - kShownLines));
   return lines;
+}
+
+void AddMovedFlows(const Plan& before, const Plan& after, std::vector<std::string>& warnings) {
+  const std::vector<std::string> moved = MovedFlows(before, after);
+  const size_t shown = std::min(moved.size(), kShownLines);
+  warnings.insert(warnings.end(), moved.begin(), moved.begin() + static_cast<std::ptrdiff_t>(shown));
+  if (moved.size() > shown) warnings.push_back(fmt::format("and {} more", moved.size() - shown));
 }
 
 void LogNextHops(const NextHopTable& before, const NextHopTable& after) {
   size_t changed = 0;
   for (const auto& [real, state] : after) {
     const auto old = before.find(real);
-    if ((old != before.end() && old->second == state) || ++changed > kShownReals) continue;
+    if ((old != before.end() && old->second == state) || ++changed > kShownLines) continue;
     if (state.next_hop) {
       LOG(INFO) << "next hop of real " << real.ToString() << ": " << state.next_hop->gateway_mac.ToString()
                 << " by interface " << state.next_hop->interface_index;
@@ -85,7 +92,7 @@ void LogNextHops(const NextHopTable& before, const NextHopTable& after) {
       LOG(WARNING) << "next hop of real " << real.ToString() << ": " << state.problem;
     }
   }
-  if (changed > kShownReals) LOG(INFO) << "next hops of " << changed - kShownReals << " more reals changed";
+  if (changed > kShownLines) LOG(INFO) << "next hops of " << changed - kShownLines << " more reals changed";
 }
 
 Result<HashKey> MakeHashKey() {
@@ -112,10 +119,14 @@ Status Check(const DesiredState& wanted, const Capacities& capacities) {
 
 }  // namespace
 
-Writer::Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops)
+Writer::Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops, Clock now)
     : store_path_(std::move(store_path)),
       dataplane_(dataplane),
       next_hops_(next_hops),
+      now_(std::move(now)),
+      sweeper_(dataplane),
+      meter_(dataplane),
+      measure_at_(now_() + ActivityMeter::kInterval),
       current_(std::make_shared<const Snapshot>()) {}
 
 std::shared_ptr<const Snapshot> Writer::snapshot() const {
@@ -126,6 +137,8 @@ std::shared_ptr<const Snapshot> Writer::snapshot() const {
 void Writer::Publish(Snapshot next) {
   all_resolved_ =
       std::ranges::all_of(next.next_hops, [](const auto& entry) { return entry.second.next_hop.has_value(); });
+  next.observed = std::make_shared<const Observation>(
+      Observation{.slots = sweeper_.Progress(next.desired, next.plan, now_()), .activity = activity_});
   auto published = std::make_shared<const Snapshot>(std::move(next));
   const std::lock_guard lock(mutex_);
   current_.swap(published);
@@ -146,7 +159,7 @@ Result<DesiredState> Writer::LoadOrCreateStore() {
 Status Writer::Adopt() {
   auto desired = LoadOrCreateStore();
   if (!desired) return std::unexpected(desired.error());
-  const auto installed = dataplane_.Read();
+  const auto installed = ReadPlan();
   if (!installed) return std::unexpected(installed.error());
   auto next_hops = Resolve(*desired, kFirstPatience);
   if (!next_hops) return std::unexpected(next_hops.error());
@@ -156,8 +169,7 @@ Status Writer::Adopt() {
   Plan kept{.vips = installed->vips, .resting = {}};
   std::erase_if(kept.vips, [&](const auto& vip) { return !desired->vips.contains(vip.first); });
   auto plan = MakePlan(
-      {.desired = *desired, .next_hops = *next_hops, .capacities = dataplane_.capacities(), .now = steady_clock::now()},
-      kept);
+      {.desired = *desired, .next_hops = *next_hops, .capacities = dataplane_.capacities(), .now = now_()}, kept);
   if (!plan) return std::unexpected(plan.error());
   Status written = Execute(OrderWrites(*installed, kept), kept, dataplane_);
   if (written) written = Execute(OrderWrites(kept, *plan), *plan, dataplane_);
@@ -170,6 +182,7 @@ Status Writer::Adopt() {
     return written;
   }
   follows_current_ = true;
+  sweeper_.NotePlan(now_());
   LogNextHops({}, *next_hops);
   Publish({.desired = std::move(*desired), .plan = std::move(*plan), .next_hops = std::move(*next_hops)});
   return {};
@@ -192,7 +205,7 @@ Result<Plan> Writer::MakeNextPlan(const DesiredState& desired, const NextHopTabl
   return MakePlan({.desired = desired,
                    .next_hops = next_hops,
                    .capacities = dataplane_.capacities(),
-                   .now = steady_clock::now(),
+                   .now = now_(),
                    .made_from = plan_in_doubt_ ? nullptr : &current_->desired},
                   current_->plan);
 }
@@ -214,6 +227,7 @@ Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run) {
   }
   auto plan = MakeNextPlan(wanted, *next_hops);
   if (!plan) return std::unexpected(plan.error());
+  AddMovedFlows(current_->plan, *plan, report.warnings);
   if (dry_run) return report;
 
   auto store = StoreWrite::Prepare(store_path_, wanted);
@@ -250,6 +264,7 @@ Status Writer::Refresh() {
 }
 
 Status Writer::Write(const Plan& plan) {
+  sweeper_.NotePlan(now_());
   const Status written = Execute(OrderWrites(current_->plan, plan), plan, dataplane_);
   if (written) return {};
   return std::unexpected(Undo(written.error(), plan));
@@ -260,7 +275,7 @@ Error Writer::Undo(const Error& cause, const Plan& attempted) {
   const Status reverted = Revert(attempted, current_->plan, dataplane_);
   // Flows may have been remembered for what stood there for a moment.
   Snapshot restored = *current_;
-  RestFreed(attempted, restored.plan, steady_clock::now());
+  RestFreed(attempted, restored.plan, now_());
   Publish(std::move(restored));
   if (reverted) return {cause.kind, cause.message + "\nthe data plane was put back as it was, the store is unchanged"};
   plan_in_doubt_ = true;
@@ -269,13 +284,72 @@ Error Writer::Undo(const Error& cause, const Plan& attempted) {
                                   cause.message, reverted.error().message)};
 }
 
+// How long ago its slots changed is not known: as if all had changed now, so that none settles too early.
+Result<Plan> Writer::ReadPlan() {
+  auto plan = dataplane_.Read();
+  if (!plan) return plan;
+  for (auto& [key, vip] : plan->vips) vip.unsettled = UnsettledOf(*vip.ring, now_());
+  return plan;
+}
+
 Status Writer::ReadBack() {
-  auto read = dataplane_.Read();
+  auto read = ReadPlan();
   if (!read) return std::unexpected(read.error());
   Snapshot next = *current_;
   next.plan.vips = std::move(read->vips);
   Publish(std::move(next));
   return {};
+}
+
+SteadyTime Writer::due_at() const {
+  if (plan_in_doubt_) return SteadyTime::max();  // until Refresh() has mended it
+  return current_->plan.vips.empty() ? sweeper_.due_at() : std::min(sweeper_.due_at(), measure_at_);
+}
+
+Status Writer::Tend() {
+  if (plan_in_doubt_) return {};
+  const SteadyTime now = now_();
+  Status swept;
+  if (now >= sweeper_.due_at()) swept = Sweep(now);
+  if (now < measure_at_) return swept;
+  const Status measured = MeasureActivity(now);
+  return swept ? measured : swept;
+}
+
+Status Writer::Sweep(SteadyTime now) {
+  const auto step = sweeper_.Step(current_->desired, current_->plan, now);
+  if (!step) return Context("sweeping the flow table", step.error());
+  for (const SlotChanges& change : step->changes) {
+    if (auto set = dataplane_.SetSlots(change.vip_id, change.ring, change.slots); !set) {
+      plan_in_doubt_ = true;
+      return Context(fmt::format("settling slots of vip {}", change.vip.ToString()), set.error());
+    }
+  }
+  const bool is_news =
+      step->ended_pass && sweeper_.Progress(current_->desired, current_->plan, now) != current_->observed->slots;
+  if (step->changes.empty() && !is_news) return {};
+  Snapshot next = *current_;
+  for (const SlotChanges& change : step->changes) {
+    PlannedVip& vip = next.plan.vips.at(change.vip);
+    vip.ring = change.ring;
+    vip.unsettled = change.unsettled;
+  }
+  Publish(std::move(next));
+  return {};
+}
+
+Status Writer::MeasureActivity(SteadyTime now) {
+  measure_at_ = now + ActivityMeter::kInterval;
+  auto measured = meter_.Turn(current_->plan, now);
+  if (!measured) return Context("measuring flows", measured.error());
+  activity_ = *std::move(measured);
+  if (activity_ != current_->observed->activity) Publish(*current_);
+  return {};
+}
+
+void Writer::Synchronize() {
+  // Only to save the next change the wait: it waits itself where it has to, and tells of what is wrong.
+  static_cast<void>(dataplane_.Synchronize());
 }
 
 }  // namespace shunt

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only writer of the store and the data plane. A change is validated, planned, prepared on disk, written to the
 // data plane, and only then committed to the store; an error at any point puts everything back as it was and says
-// so. Not here: threads (controller.h), what a plan is (planner.h), in which order it is written (writes.h).
+// so. As time goes by, it lets slots settle and measures what goes on. Not here: threads (controller.h), what a plan is
+// (planner.h), in which order it is written (writes.h), when a slot settles (sweeper.h).
 // Everything but snapshot() is called by the controller's writer thread, Adopt() before that thread starts.
 #pragma once
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "userspace/base/result.h"
+#include "userspace/control/activity.h"
+#include "userspace/control/observation.h"
+#include "userspace/control/sweeper.h"
 #include "userspace/dataplane/dataplane.h"
 #include "userspace/model/desired_state.h"
 #include "userspace/net/next_hop_source.h"
@@ -24,18 +29,23 @@ struct Snapshot {
   DesiredState desired;
   Plan plan;
   NextHopTable next_hops;
+  std::shared_ptr<const Observation> observed = std::make_shared<const Observation>();
 };
 
 struct ChangeReport {
   std::vector<std::string> changes;   // lines of Diff(); empty = nothing changed
-  std::vector<std::string> warnings;  // e.g. a real without a next hop yet
+  std::vector<std::string> warnings;  // e.g. a real without a next hop yet, or flows that move
 };
 
 using EditFunction = std::function<Status(DesiredState&)>;
 
+using Clock = std::function<SteadyTime()>;
+
 class Writer {
  public:
-  Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops);
+  // `now` tells plans and slots the time; waiting for next hops goes by the real one.
+  Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops,
+         Clock now = std::chrono::steady_clock::now);
 
   // The first call: loads the store, adopts what the data plane holds and writes the differences.
   Status Adopt();
@@ -44,6 +54,13 @@ class Writer {
 
   // Plans and writes what became of the next hops, and mends what an undo could not.
   Status Refresh();
+
+  // What is due by now, bounded: a step of the sweeper, a turn of the estimates. Nothing is due before due_at().
+  Status Tend();
+  SteadyTime due_at() const;
+
+  // Waits until no packet is under way that met what the last change replaced, so that the next one need not.
+  void Synchronize();
 
   // False: some real has no next hop, or an error left something to mend; Refresh() is to be called before long.
   bool settled() const { return all_resolved_ && follows_current_ && !plan_in_doubt_; }
@@ -56,12 +73,20 @@ class Writer {
   Result<Plan> MakeNextPlan(const DesiredState& desired, const NextHopTable& next_hops) const;
   Status Write(const Plan& plan);
   Error Undo(const Error& cause, const Plan& attempted);
+  Result<Plan> ReadPlan();
   Status ReadBack();
+  Status Sweep(SteadyTime now);
+  Status MeasureActivity(SteadyTime now);
   void Publish(Snapshot next);
 
   const std::string store_path_;
   Dataplane& dataplane_;
   NextHopSource& next_hops_;
+  const Clock now_;
+  Sweeper sweeper_;
+  ActivityMeter meter_;
+  std::map<VipKey, VipActivity> activity_;  // as it was measured last
+  SteadyTime measure_at_;
   bool all_resolved_ = true;     // every real of the snapshot has a next hop
   bool follows_current_ = true;  // `next_hops_` follows the reals of the snapshot, not those of a change that failed
   bool plan_in_doubt_ = false;   // an undo failed: the snapshot's plan may not be what the data plane holds

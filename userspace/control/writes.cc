@@ -18,26 +18,18 @@ struct Phases {
   write::ResetTraffic reset;
   write::ClearReals leftovers;  // what an earlier owner of a new range may have left there
   write::SetReals set_reals;
-  write::SetRings set_rings;
-  std::vector<Write> set_vips;
-  std::vector<Write> set_addresses;     // after the VIPs: an address without a VIP drops packets that are not ours
-  std::vector<Write> remove_addresses;  // before the VIPs
-  std::vector<Write> remove_vips;
+  bool set_vips = false;
   std::vector<Write> carry;  // after the VIPs: nothing counts at the old entry any more
-  std::vector<Write> remove_rings;
   write::ClearReals clear_reals;
   bool forget = false;
 };
-
-bool HasRing(const PlannedVip& vip) { return vip.entry.ring_slots > 0; }
 
 bool SameRange(const VipEntry& a, const VipEntry& b) {
   return a.real_base == b.real_base && a.real_capacity == b.real_capacity;
 }
 
-void RemoveVip(const VipKey& key, const PlannedVip& vip, Phases& phases) {
-  phases.remove_vips.push_back(write::RemoveVip{key});
-  if (HasRing(vip)) phases.remove_rings.push_back(write::RemoveRing{vip.entry.ring_index});
+void RemoveVip(const PlannedVip& vip, Phases& phases) {
+  phases.set_vips = true;
   for (const auto& [index, real] : vip.reals) phases.clear_reals.entries.push_back(vip.entry.real_base + index);
   phases.forget = true;
 }
@@ -49,7 +41,8 @@ void ClearLeftovers(const PlannedVip& vip, Phases& phases) {
   }
 }
 
-void AddVip(const VipKey& key, const PlannedVip& vip, Phases& phases) {
+void AddVip(const PlannedVip& vip, Phases& phases) {
+  phases.set_vips = true;
   phases.reset.vip_ids.push_back(vip.entry.id);
   for (const auto& [index, real] : vip.reals) {
     const uint32_t entry = vip.entry.real_base + index;
@@ -57,8 +50,6 @@ void AddVip(const VipKey& key, const PlannedVip& vip, Phases& phases) {
     phases.set_reals.reals.push_back({.entry = entry, .real = real});
   }
   ClearLeftovers(vip, phases);
-  if (HasRing(vip)) phases.set_rings.rings.push_back({vip.entry.ring_index, vip.ring});
-  phases.set_vips.push_back(write::SetVip{key, vip.entry});
 }
 
 void CompareReals(const PlannedVip& before, const PlannedVip& after, Phases& phases) {
@@ -83,56 +74,33 @@ void CompareReals(const PlannedVip& before, const PlannedVip& after, Phases& pha
 }
 
 // A VIP that stands in both plans.
-void CompareVip(const VipKey& key, const PlannedVip& before, const PlannedVip& after, Phases& phases) {
+void CompareVip(const PlannedVip& before, const PlannedVip& after, Phases& phases) {
   CompareReals(before, after, phases);
-  const bool same_index = before.entry.ring_index == after.entry.ring_index;
-  const bool same_ring = same_index && (before.ring == after.ring || *before.ring == *after.ring);
-  if (HasRing(after) && !same_ring) phases.set_rings.rings.push_back({after.entry.ring_index, after.ring});
-  if (before.entry != after.entry) phases.set_vips.push_back(write::SetVip{key, after.entry});
-  if (HasRing(before) && !(HasRing(after) && same_index)) {
-    phases.remove_rings.push_back(write::RemoveRing{before.entry.ring_index});
-  }
-}
-
-void CompareAddresses(const Plan& from, const Plan& to, Phases& phases) {
-  const auto before = AddressesOf(from);
-  const auto after = AddressesOf(to);
-  for (const auto& [address, entry] : after) {
-    const auto old = before.find(address);
-    if (old == before.end() || old->second != entry) phases.set_addresses.push_back(write::SetAddress{address, entry});
-  }
-  for (const auto& [address, entry] : before) {
-    if (!after.contains(address)) phases.remove_addresses.push_back(write::RemoveAddress{address});
-  }
+  const bool same_ring = before.ring == after.ring || *before.ring == *after.ring;
+  if (before.entry != after.entry || !same_ring) phases.set_vips = true;
+  // What was remembered by the old key is never found again.
+  if (before.entry.flow_hash_key != after.entry.flow_hash_key) phases.forget = true;
 }
 
 void Append(std::vector<Write>&& more, std::vector<Write>& writes) {
   writes.insert(writes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
-std::vector<Write> InOrder(Phases&& phases) {
+std::vector<Write> InOrder(Phases&& phases, const std::shared_ptr<const Plan>& between) {
   std::vector<Write> writes;
   if (!phases.reset.vip_ids.empty() || !phases.reset.entries.empty()) writes.push_back(std::move(phases.reset));
   if (!phases.leftovers.entries.empty()) writes.push_back(std::move(phases.leftovers));
   if (!phases.set_reals.reals.empty()) writes.push_back(std::move(phases.set_reals));
-  if (!phases.set_rings.rings.empty()) writes.push_back(std::move(phases.set_rings));
-  Append(std::move(phases.set_vips), writes);
-  Append(std::move(phases.set_addresses), writes);
-  Append(std::move(phases.remove_addresses), writes);
-  Append(std::move(phases.remove_vips), writes);
+  if (phases.set_vips) writes.push_back(write::SetVips{between});
   Append(std::move(phases.carry), writes);
-  Append(std::move(phases.remove_rings), writes);
   if (!phases.clear_reals.entries.empty()) writes.push_back(std::move(phases.clear_reals));
-  if (phases.forget) writes.push_back(write::ForgetFlows{});
+  if (phases.forget) writes.push_back(write::ForgetFlows{between});
   return writes;
 }
 
 // The same VIP in both plans, but the new one would overwrite what the old one still serves from.
 bool IsInTheWayOfItself(const PlannedVip& before, const PlannedVip& after) {
   if (before.entry.id != after.entry.id) return true;
-  const bool ring_stays = HasRing(before) && HasRing(after) && before.entry.ring_index == after.entry.ring_index;
-  if (ring_stays && before.entry.ring_slots != after.entry.ring_slots) return true;
-  if (ring_stays && !SameRange(before.entry, after.entry)) return true;
   auto old = before.reals.begin();
   for (const auto& [index, real] : after.reals) {
     while (old != before.reals.end() && old->first < index) ++old;
@@ -158,7 +126,7 @@ bool RangeIsClaimed(const VipKey& key, const VipEntry& before, const VipEntry* a
   return false;
 }
 
-// VIPs of `from` whose id, ring or entries `to` uses for something else.
+// VIPs of `from` whose id or entries `to` uses for something else.
 std::set<VipKey> InTheWay(const Plan& from, const Plan& to) {
   std::map<uint32_t, VipKey> ids;
   std::map<uint32_t, RangeOwner> claims;  // by base
@@ -180,38 +148,39 @@ std::set<VipKey> InTheWay(const Plan& from, const Plan& to) {
   return in_the_way;
 }
 
-std::vector<Write> OrderWritesApart(const Plan& from, const Plan& to) {
+// `between` is `to`, or null for the plan that all writes lead to.
+std::vector<Write> OrderWritesApart(const Plan& from, const Plan& to, const std::shared_ptr<const Plan>& between) {
   Phases phases;
   for (const auto& [key, after] : to.vips) {
     const auto before = from.vips.find(key);
     if (before == from.vips.end()) {
-      AddVip(key, after, phases);
+      AddVip(after, phases);
     } else {
-      CompareVip(key, before->second, after, phases);
+      CompareVip(before->second, after, phases);
     }
   }
   for (const auto& [key, before] : from.vips) {
-    if (!to.vips.contains(key)) RemoveVip(key, before, phases);
+    if (!to.vips.contains(key)) RemoveVip(before, phases);
   }
-  CompareAddresses(from, to, phases);
-  return InOrder(std::move(phases));
+  return InOrder(std::move(phases), between);
 }
 
 struct Executor {
   const Plan& to;
   Dataplane& dataplane;
 
+  const Plan& PlanOf(const std::shared_ptr<const Plan>& between) const { return between ? *between : to; }
+
   Status operator()(const write::ResetTraffic& w) { return dataplane.ResetTraffic(w.vip_ids, w.entries); }
   Status operator()(const write::SetReals& w) { return dataplane.SetReals(w.reals); }
-  Status operator()(const write::SetRings& w) { return dataplane.SetRings(w.rings); }
-  Status operator()(const write::SetVip& w) { return dataplane.SetVip(w.key, w.entry); }
-  Status operator()(const write::SetAddress& w) { return dataplane.SetAddress(w.address, w.entry); }
-  Status operator()(const write::RemoveVip& w) { return dataplane.RemoveVip(w.key); }
-  Status operator()(const write::RemoveAddress& w) { return dataplane.RemoveAddress(w.address); }
-  Status operator()(const write::RemoveRing& w) { return dataplane.RemoveRing(w.ring_index); }
+  Status operator()(const write::SetVips& w) { return dataplane.SetVips(PlanOf(w.between)); }
   Status operator()(const write::ClearReals& w) { return dataplane.ClearReals(w.entries); }
   Status operator()(const write::CarryTraffic& w) { return dataplane.CarryTraffic(w.from, w.to); }
-  Status operator()(const write::ForgetFlows&) { return dataplane.ForgetFlowsExcept(to); }
+  Status operator()(const write::ForgetFlows& w) {
+    // Packets under way may enter flows for what they met before it was removed.
+    if (auto done = dataplane.Synchronize(); !done) return done;
+    return dataplane.ForgetFlowsExcept(PlanOf(w.between));
+  }
 };
 
 bool IsOfCounters(const Write& write) {
@@ -222,11 +191,11 @@ bool IsOfCounters(const Write& write) {
 
 std::vector<Write> OrderWrites(const Plan& from, const Plan& to) {
   const std::set<VipKey> in_the_way = InTheWay(from, to);
-  if (in_the_way.empty()) return OrderWritesApart(from, to);
-  Plan between{.vips = from.vips, .resting = {}};
-  std::erase_if(between.vips, [&](const auto& vip) { return in_the_way.contains(vip.first); });
-  std::vector<Write> writes = OrderWritesApart(from, between);
-  Append(OrderWritesApart(between, to), writes);
+  if (in_the_way.empty()) return OrderWritesApart(from, to, nullptr);
+  auto between = std::make_shared<Plan>(Plan{.vips = from.vips, .resting = {}});
+  std::erase_if(between->vips, [&](const auto& vip) { return in_the_way.contains(vip.first); });
+  std::vector<Write> writes = OrderWritesApart(from, *between, between);
+  Append(OrderWritesApart(*between, to, nullptr), writes);
   return writes;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From one plan to the next in an order that breaks nothing: make before break. Add: counters, real, ring, VIP;
-// remove: VIP, ring, real, flows. Comparing is pure; Execute() and Revert() alone touch a data plane, on the writer
-// thread.
+// From one plan to the next in an order that breaks nothing: make before break. Counters and reals that come, then all
+// VIPs with their rings at one instant, then reals that go and their flows. Comparing is pure; Execute() and Revert()
+// alone touch a data plane, on the writer thread.
 #pragma once
 
 #include <cstdint>
@@ -20,25 +20,8 @@ struct ResetTraffic {
 struct SetReals {
   std::vector<RealWrite> reals;
 };
-struct SetRings {
-  std::vector<RingWrite> rings;
-};
-struct SetVip {
-  VipKey key;
-  VipEntry entry;
-};
-struct SetAddress {
-  IpAddress address;
-  AddressEntry entry;
-};
-struct RemoveVip {
-  VipKey key;
-};
-struct RemoveAddress {
-  IpAddress address;
-};
-struct RemoveRing {
-  uint32_t ring_index;
+struct SetVips {
+  std::shared_ptr<const Plan> between;  // null: the plan that all writes lead to
 };
 struct ClearReals {
   std::vector<uint32_t> entries;
@@ -46,16 +29,17 @@ struct ClearReals {
 struct CarryTraffic {
   uint32_t from, to;
 };
-struct ForgetFlows {};  // all that the new plan does not have
+struct ForgetFlows {  // all that the plan does not have
+  std::shared_ptr<const Plan> between;
+};
 }  // namespace write
 
-using Write = std::variant<write::ResetTraffic, write::SetReals, write::SetRings, write::SetVip, write::SetAddress,
-                           write::RemoveVip, write::RemoveAddress, write::RemoveRing, write::ClearReals,
-                           write::CarryTraffic, write::ForgetFlows>;
+using Write = std::variant<write::ResetTraffic, write::SetReals, write::SetVips, write::ClearReals, write::CarryTraffic,
+                           write::ForgetFlows>;
 
 // Empty: the plans hold the same. At every point in between, a VIP that stands in both serves from a ring and reals
-// that are whole. (Only plans of which neither was made from the other can both claim one id, range or ring; a VIP
-// of `from` that is in the way is then taken down first.)
+// that are whole. (Only plans of which neither was made from the other can both claim one id or range; a VIP of `from`
+// that is in the way is then taken down first.)
 std::vector<Write> OrderWrites(const Plan& from, const Plan& to);
 
 // Stops at the first error. `to` is the plan the writes lead to.

@@ -35,7 +35,10 @@ DEFINE_uint32(max_reals, shunt::DefaultCapacities().max_reals,
               "entries of the real table, of which a VIP with n reals takes the next power of two above n, at least 4; "
               "4 to 16777216");
 DEFINE_uint32(max_flows, shunt::DefaultCapacities().max_flows,
-              "flows remembered for VIPs with tracking all, 40 to 130 bytes of kernel memory each; 1 to 134217728");
+              "flows that can be remembered, 43 to 85 bytes of kernel memory each; 1 to 134217728");
+DEFINE_string(metrics_listen, "",
+              "IPv4 address and port that Prometheus scrapes, e.g. 127.0.0.1:9871; everybody who reaches it may read; "
+              "empty: no metrics");
 DEFINE_bool(detach_on_exit, false,
             "true: take the program off the interfaces at the end; false: it goes on forwarding without shuntd");
 
@@ -112,6 +115,15 @@ std::string NonEmpty(const char* flag, const std::string& value, Problems& probl
   return value;
 }
 
+std::optional<Endpoint> ReadMetricsListen(std::string_view text, Problems& problems) {
+  if (text.empty()) return std::nullopt;
+  const auto listen = Endpoint::Parse(text);
+  if (listen && listen->port != 0 && listen->address.family() == Family::kIpv4) return *listen;
+  problems.push_back(fmt::format(
+      "--metrics_listen: {}: expected an IPv4 address and a port from 1 to 65535, e.g. 127.0.0.1:9871", Quote(text)));
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<DaemonOptions> ParseFlags(int argc, char** argv) {
@@ -133,6 +145,7 @@ Result<DaemonOptions> ParseFlags(int argc, char** argv) {
   dataplane.capacities.max_flows = InRange("max_flows", FLAGS_max_flows, 1, kMaxFlows, problems);
   options.store = NonEmpty("store", FLAGS_store, problems);
   options.socket = NonEmpty("socket", FLAGS_socket, problems);
+  options.metrics_listen = ReadMetricsListen(FLAGS_metrics_listen, problems);
   options.detach_on_exit = FLAGS_detach_on_exit;
   if (problems.empty()) return options;
   return Fail(ErrorKind::kInvalid, fmt::format("{}\nshuntd --help lists the flags", fmt::join(problems, "\n")));

@@ -3,11 +3,12 @@
 // Not here: what an operator can change while it runs (the store).
 #pragma once
 
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "userspace/base/result.h"
 #include "userspace/dataplane/kernel_dataplane.h"
+#include "userspace/net/endpoint.h"
 
 namespace shunt {
 
@@ -15,6 +16,7 @@ struct DaemonOptions {
   KernelDataplaneOptions dataplane;
   std::string store;
   std::string socket;
+  std::optional<Endpoint> metrics_listen;  // unset: no metrics
   bool detach_on_exit = false;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// shuntd. Only wires: flags, data plane, next hops, controller, interfaces, API, in this order and back.
+// shuntd. Only wires: flags, data plane, next hops, controller, interfaces, API, metrics, in this order and back.
 // Exit status: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 flags that make no sense.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,6 +15,7 @@
 #include "userspace/control/controller.h"
 #include "userspace/daemon/flags.h"
 #include "userspace/dataplane/kernel_dataplane.h"
+#include "userspace/metrics/exporter.h"
 #include "userspace/net/next_hop_resolver.h"
 #include "userspace/rpc/server.h"
 
@@ -51,8 +52,9 @@ void LogReady(const DaemonOptions& options, const Attachments& attachments, cons
   }
   size_t reals = 0;
   for (const auto& [key, vip] : snapshot.desired.vips) reals += vip.reals.size();
-  LOG(INFO) << fmt::format("ready: interfaces {}; {} VIPs, {} reals; socket {}", fmt::join(interfaces, ", "),
-                           snapshot.desired.vips.size(), reals, options.socket);
+  LOG(INFO) << fmt::format("ready: interfaces {}; {} VIPs, {} reals; socket {}{}", fmt::join(interfaces, ", "),
+                           snapshot.desired.vips.size(), reals, options.socket,
+                           options.metrics_listen ? "; metrics on " + options.metrics_listen->ToString() : "");
 }
 
 Status Serve(const DaemonOptions& options, const sigset_t& stop) {
@@ -66,12 +68,19 @@ Status Serve(const DaemonOptions& options, const sigset_t& stop) {
   if (!attachments) return std::unexpected(attachments.error());
   auto server = Server::Start(options.socket, **controller, **dataplane);
   if (!server) return std::unexpected(server.error());
+  std::unique_ptr<Exporter> exporter;
+  if (options.metrics_listen) {
+    auto started = Exporter::Start(*options.metrics_listen, SHUNT_VERSION, **controller, **dataplane);
+    if (!started) return std::unexpected(started.error());
+    exporter = std::move(*started);
+  }
 
   LogReady(options, *attachments, *(*controller)->snapshot());
   int signal_number = 0;
   sigwait(&stop, &signal_number);
   LOG(INFO) << "stopping: " << (signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
 
+  exporter.reset();
   server->reset();
   controller->reset();
   return options.detach_on_exit ? (*dataplane)->Detach() : Status{};

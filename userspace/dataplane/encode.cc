@@ -53,6 +53,18 @@ ipv6hdr EncodeIpv6(const RealEntry& real) {
   return header;
 }
 
+uint16_t TrackingFlag(Tracking tracking) {
+  switch (tracking) {
+    case Tracking::kAll:
+      return SHUNT_VIP_TRACK_ALL;
+    case Tracking::kMoving:
+      return SHUNT_VIP_TRACK_MOVING;
+    case Tracking::kNone:
+      break;
+  }
+  return 0;
+}
+
 uint32_t OuterIpBytes(Family family) { return family == Family::kIpv4 ? sizeof(iphdr) : sizeof(ipv6hdr); }
 
 }  // namespace
@@ -69,53 +81,56 @@ IpAddress DecodeAddress(const shunt_address& address) {
   return IpAddress(bytes);
 }
 
+__be16 EncodePort(uint16_t port) { return htons(port); }
+
 uint16_t DecodePort(__be16 port) { return ntohs(port); }
 
-shunt_vip_key EncodeVipKey(const VipKey& key) {
-  shunt_vip_key encoded = EncodeAddressKey(key.address);
-  encoded.port = htons(key.port);
-  encoded.protocol = static_cast<uint8_t>(key.protocol);
-  return encoded;
-}
-
-VipKey DecodeVipKey(const shunt_vip_key& key) {
-  return {DecodeAddress(key.address), DecodePort(key.port), static_cast<Protocol>(key.protocol)};
-}
-
-shunt_vip EncodeVip(const VipEntry& entry) {
+shunt_vip EncodeVip(const VipKey& key, const VipEntry& entry, uint32_t ring_line) {
   shunt_vip vip{};
+  vip.address = EncodeAddress(key.address);
+  vip.port = EncodePort(key.port);
+  vip.protocol = static_cast<uint8_t>(key.protocol);
   vip.id = entry.id;
-  vip.flags = entry.tracking == Tracking::kAll ? SHUNT_VIP_TRACK_ALL : 0;
-  vip.real_capacity_log2 = static_cast<uint8_t>(std::bit_width(std::max(entry.real_capacity, 1u)) - 1);
-  vip.real_base = entry.real_base;
-  vip.ring = entry.ring_index;
-  vip.ring_slots = entry.ring_slots;
   std::ranges::copy(entry.flow_hash_key, vip.hash_key);
+  vip.real_base = entry.real_base;
+  vip.flags = static_cast<uint16_t>(TrackingFlag(entry.tracking) | (entry.quic ? SHUNT_VIP_QUIC : 0));
+  vip.real_capacity_log2 = static_cast<uint8_t>(std::bit_width(std::max(entry.real_capacity, 1u)) - 1);
+  vip.ring_line = ring_line;
+  vip.ring_slots = entry.ring_slots;
   return vip;
+}
+
+VipKey DecodeVipKey(const shunt_vip& vip) {
+  return {DecodeAddress(vip.address), DecodePort(vip.port), static_cast<Protocol>(vip.protocol)};
 }
 
 VipEntry DecodeVip(const shunt_vip& vip) {
   VipEntry entry;
   entry.id = vip.id;
-  entry.tracking = vip.flags & SHUNT_VIP_TRACK_ALL ? Tracking::kAll : Tracking::kNone;
+  if (vip.flags & SHUNT_VIP_TRACK_ALL) entry.tracking = Tracking::kAll;
+  if (vip.flags & SHUNT_VIP_TRACK_MOVING) entry.tracking = Tracking::kMoving;
+  entry.quic = (vip.flags & SHUNT_VIP_QUIC) != 0;
   entry.real_base = vip.real_base;
   entry.real_capacity = uint32_t{1} << vip.real_capacity_log2;
-  entry.ring_index = vip.ring;
   entry.ring_slots = vip.ring_slots;
   std::ranges::copy(vip.hash_key, entry.flow_hash_key.begin());
   return entry;
 }
 
-shunt_vip_key EncodeAddressKey(const IpAddress& address) {
-  shunt_vip_key key{};
-  key.address = EncodeAddress(address);
-  return key;
-}
-
-shunt_vip EncodeAddressEntry(const AddressEntry& entry) {
+shunt_vip EncodeAddressEntry(const IpAddress& address, const AddressEntry& entry) {
   shunt_vip vip{};
+  vip.address = EncodeAddress(address);
   vip.flags = static_cast<uint16_t>((entry.has_tcp ? SHUNT_VIP_HAS_TCP : 0) | (entry.has_udp ? SHUNT_VIP_HAS_UDP : 0));
   return vip;
+}
+
+shunt_ring_slot EncodeSlot(const RingSlot& slot) {
+  return {slot.current_real, static_cast<uint16_t>(slot.previous_real | (slot.hold ? SHUNT_SLOT_HOLD : 0))};
+}
+
+RingSlot DecodeSlot(const shunt_ring_slot& slot) {
+  return {slot.current_real, static_cast<uint16_t>(slot.previous_real & ~SHUNT_SLOT_HOLD),
+          (slot.previous_real & SHUNT_SLOT_HOLD) != 0};
 }
 
 shunt_real EncodeReal(const RealEntry& real) {

@@ -14,16 +14,17 @@ namespace shunt {
 shunt_address EncodeAddress(const IpAddress& address);
 IpAddress DecodeAddress(const shunt_address& address);
 
+__be16 EncodePort(uint16_t port);
 uint16_t DecodePort(__be16 port);
 
-shunt_vip_key EncodeVipKey(const VipKey& key);
-VipKey DecodeVipKey(const shunt_vip_key& key);  // not an address entry's
-
-shunt_vip EncodeVip(const VipEntry& entry);
+// Lines of the VIP table. Those of addresses have protocol 0.
+shunt_vip EncodeVip(const VipKey& key, const VipEntry& entry, uint32_t ring_line);
+VipKey DecodeVipKey(const shunt_vip& vip);
 VipEntry DecodeVip(const shunt_vip& vip);
+shunt_vip EncodeAddressEntry(const IpAddress& address, const AddressEntry& entry);
 
-shunt_vip_key EncodeAddressKey(const IpAddress& address);
-shunt_vip EncodeAddressEntry(const AddressEntry& entry);
+shunt_ring_slot EncodeSlot(const RingSlot& slot);
+RingSlot DecodeSlot(const shunt_ring_slot& slot);
 
 shunt_real EncodeReal(const RealEntry& real);
 std::optional<RealEntry> DecodeReal(const shunt_real& real);  // unset: absent

@@ -2,13 +2,17 @@
 // FirstFrame() of packet_model.h: a packet to ask the data plane about.
 #include <netinet/in.h>
 
+#include <array>
+
 #include "userspace/dataplane/outer_header.h"
 #include "userspace/dataplane/packet_model.h"
 
 namespace shunt {
 namespace {
 
-constexpr size_t kUdpPayloadBytes = 8;
+// A QUIC Initial packet of version 1 with empty connection ids and no token, cut off: to a VIP of QUIC a flow's first
+// packet, to any other just bytes.
+constexpr std::array<uint8_t, 8> kUdpPayload = {0xc0, 0, 0, 0, 1, 0, 0, 0};
 constexpr uint8_t kTtl = 64;
 
 void AppendWord(std::vector<uint8_t>& out, size_t word) {
@@ -47,9 +51,9 @@ std::vector<uint8_t> MakeSegment(uint16_t source_port, uint16_t destination_port
     AppendWord(segment, 0);                               // checksum
     AppendWord(segment, 0);                               // urgent pointer
   } else {
-    AppendWord(segment, 8 + kUdpPayloadBytes);
+    AppendWord(segment, 8 + kUdpPayload.size());
     AppendWord(segment, 0);  // checksum
-    segment.resize(segment.size() + kUdpPayloadBytes);
+    Append(segment, kUdpPayload);
   }
   return segment;
 }

@@ -12,7 +12,7 @@ namespace {
 constexpr FlowHashKey kLanes = {0x243f6a8885a308d3, 0x13198a2e03707344};
 
 // Words are formed from bytes, not from memory, so that every balancer forms the same ones.
-uint64_t LittleEndian(std::span<const uint8_t, 8> bytes) {
+uint64_t LittleEndian(std::span<const uint8_t> bytes) {
   uint64_t word = 0;
   for (size_t i = 0; i < bytes.size(); ++i) word |= uint64_t{bytes[i]} << (8 * i);
   return word;
@@ -43,9 +43,13 @@ FlowHashKey DeriveFlowHashKey(const HashKey& hash_key, const VipKey& vip) {
 }
 
 uint64_t FlowHash(const FlowHashKey& key, const Endpoint& source, uint16_t destination_port) {
-  const auto address = WordsOf(source.address.bytes());
   const __u64 lanes[] = {key[0], key[1]};
-  return shunt_flow_hash(lanes, address[0], address[1], PortWord(source.port) | PortWord(destination_port) << 16);
+  const uint32_t ports = PortWord(source.port) | PortWord(destination_port) << 16;
+  if (source.address.family() == Family::kIpv4) {
+    return shunt_flow_hash_ipv4(lanes, static_cast<uint32_t>(LittleEndian(source.address.ipv4())), ports);
+  }
+  const auto address = WordsOf(source.address.bytes());
+  return shunt_flow_hash_ipv6(lanes, address[0], address[1], ports);
 }
 
 uint32_t SlotOf(uint64_t flow_hash, uint32_t ring_slots) { return shunt_ring_slot_of(flow_hash, ring_slots); }

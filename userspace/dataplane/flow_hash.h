@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The flow hash and the slot it leads to, as the program computes them; for explain, the model and the tests.
+// The flow hash and the slot it leads to, as the program computes them; for the flow table's readers, explain, the
+// model and the tests.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@ namespace shunt {
 // The secret of one VIP's flow hash: the same on every balancer with the same store key.
 FlowHashKey DeriveFlowHashKey(const HashKey& hash_key, const VipKey& vip);
 
+// A flow has one family: that of its source.
 uint64_t FlowHash(const FlowHashKey& key, const Endpoint& source, uint16_t destination_port);
 
 // ring_slots > 0.

@@ -30,7 +30,25 @@ constexpr uint8_t kFragmentHeader = 44;
 constexpr std::array<uint8_t, 6> kExtensionHeaders = {0, 43, 60, 135, 139, 140};
 
 constexpr uint8_t kSyn = 0x02;
+constexpr uint8_t kRst = 0x04;
 constexpr uint8_t kAck = 0x10;
+
+constexpr size_t kQuicVersionBytes = 5;  // the first byte and the version behind it
+constexpr uint8_t kQuicLongHeader = 0x80;
+constexpr uint32_t kQuicVersion1 = 1;           // RFC 9000
+constexpr uint32_t kQuicVersion2 = 0x6b3343cf;  // RFC 9369
+
+// Initial and 0-RTT packets: each version numbers its types as it likes. A version that nobody here knows may be a
+// client's that asks for another.
+bool BeginsQuicConnection(std::span<const uint8_t> payload) {
+  if (payload.size() < kQuicVersionBytes || (payload[0] & kQuicLongHeader) == 0) return false;
+  const unsigned type = payload[0] >> 4 & 3u;
+  const uint32_t version =
+      uint32_t{payload[1]} << 24 | uint32_t{payload[2]} << 16 | uint32_t{payload[3]} << 8 | uint32_t{payload[4]};
+  if (version == kQuicVersion1) return type == 0 || type == 1;
+  if (version == kQuicVersion2) return type == 1 || type == 2;
+  return true;
+}
 
 // Reads the frame from front to back, one header a function; each is called only if the one before it held.
 class Parser {
@@ -174,7 +192,13 @@ class Parser {
       Flaw(VERDICT_DROP_MALFORMED,
            fmt::format("{} length of {} bytes in a payload of {}", tcp ? "TCP header" : "UDP", claimed, payload_bytes));
     }
-    out_.syn_without_ack = tcp && (Byte(begin + 13) & (kSyn | kAck)) == kSyn;
+    if (tcp) {
+      const uint8_t flags = Byte(begin + 13);
+      out_.syn = (flags & (kSyn | kAck | kRst)) == kSyn;
+      out_.rst = (flags & kRst) != 0;
+    } else if (out_.flaw == 0) {  // then the length field holds
+      out_.quic_begins = BeginsQuicConnection(frame_.subspan(begin + kUdpBytes, claimed - kUdpBytes));
+    }
   }
 
   IpAddress Ipv4At(size_t at) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first stage of the packet model: one Ethernet frame → what the later stages ask about it. Written from the
-// rules "PASS until it is ours" in bpf/README.md, not from the program. Pure; called by packet_model.cc alone.
-// Not here: tables, and whether a packet is for a VIP.
+// rules "PASS until it is ours" and "Opening packets" in bpf/README.md, not from the program. Pure; called by
+// packet_model.cc alone. Not here: tables, and whether a packet is for a VIP.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,9 @@ struct ParsedFrame {
   bool ports_known = false;
   uint16_t source_port = 0;
   uint16_t destination_port = 0;
-  bool syn_without_ack = false;  // TCP only
+  bool syn = false;          // TCP: opens a flow: SYN without ACK and without RST
+  bool rst = false;          // TCP: resets one
+  bool quic_begins = false;  // UDP: the payload is a QUIC long header that begins a connection
 };
 
 ParsedFrame ParseFrame(std::span<const uint8_t> frame, uint32_t max_vlan_tags);

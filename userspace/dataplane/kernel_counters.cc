@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// KernelDataplane's counters, and running one frame through the program.
+// KernelDataplane's counters and flow sketches, and running one frame through the program.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <numeric>
 #include <optional>
 
+#include "userspace/dataplane/flow_estimate.h"
 #include "userspace/dataplane/kernel_dataplane_impl.h"
 #include "userspace/dataplane/verdict.h"
 
@@ -42,6 +44,26 @@ std::vector<Traffic> DecodeAll(std::span<const shunt_traffic> traffic) {
   return decoded;
 }
 
+// The highest rank of each register in either generation.
+std::array<uint8_t, SHUNT_SKETCH_REGISTERS> RanksOf(const shunt_flow_sketch& sketch) {
+  std::array<uint8_t, SHUNT_SKETCH_REGISTERS> ranks{};
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    for (const auto& generation : sketch.registers) {
+      const auto rank = static_cast<uint8_t>(generation[i / 2] >> (i % 2 * 4) & SHUNT_SKETCH_MAX_RANK);
+      ranks[i] = std::max(ranks[i], rank);
+    }
+  }
+  return ranks;
+}
+
+Status CheckNumbers(std::string_view what, std::span<const uint32_t> numbers, size_t end) {
+  for (const uint32_t number : numbers) {
+    if (number < end) continue;
+    return Fail(ErrorKind::kInvalid, fmt::format("{} {}: there are {}", what, number, end));
+  }
+  return {};
+}
+
 // The verdict whose count alone rose, by one; absent if that is not so.
 std::optional<uint32_t> OneMore(std::span<const VerdictCount> before, std::span<const VerdictCount> after) {
   std::optional<uint32_t> verdict;
@@ -57,8 +79,17 @@ std::optional<uint32_t> OneMore(std::span<const VerdictCount> before, std::span<
 }  // namespace
 
 Status KernelDataplane::ResetTraffic(std::span<const uint32_t> vip_ids, std::span<const uint32_t> entries) {
+  const auto refusals = impl_->vip_refusals.values();
+  const auto sketches = impl_->flow_sketches.values();
+  if (auto valid = CheckNumbers("resetting the counters of VIP id", vip_ids, refusals.size()); !valid) return valid;
+  if (auto valid = CheckNumbers("resetting the counters of real", entries, sketches.size()); !valid) return valid;
   if (auto reset = impl_->vip_counters.Reset(vip_ids); !reset) return reset;
   if (auto reset = impl_->real_counters.Reset(entries); !reset) return reset;
+  for (const uint32_t id : vip_ids) {
+    std::atomic_ref(refusals[id].last_s).store(0, std::memory_order_relaxed);
+    std::atomic_ref(refusals[id].count).store(0, std::memory_order_relaxed);
+  }
+  for (const uint32_t entry : entries) sketches[entry] = {};
   return impl_->real_carried.Update(entries, std::vector<shunt_traffic>(entries.size()));
 }
 
@@ -92,6 +123,30 @@ Result<std::vector<VerdictCount>> KernelDataplane::ReadVerdicts() {
   for (size_t i = 0; i < numbers.size(); ++i)
     verdicts.push_back({numbers[i], (*counts)[i].packets, (*counts)[i].bytes});
   return verdicts;
+}
+
+Result<std::vector<double>> KernelDataplane::ReadFlowEstimates(std::span<const uint32_t> entries) {
+  const auto sketches = impl_->flow_sketches.values();
+  if (auto valid = CheckNumbers("estimating the flows of real", entries, sketches.size()); !valid)
+    return std::unexpected(valid.error());
+  std::vector<double> estimates;
+  for (const uint32_t entry : entries) estimates.push_back(EstimateFlows(RanksOf(sketches[entry])));
+  return estimates;
+}
+
+// Nothing is noted in the generation that is emptied, and in the one that is left nothing more: it stays as the
+// interval that ended.
+Status KernelDataplane::TurnFlowEstimates() {
+  const std::scoped_lock lock(impl_->tables_mutex);
+  const std::atomic_ref<__u32> generation(impl_->control.values()[0].sketch_generation);
+  const uint32_t next = 1 - generation.load(std::memory_order_relaxed) % 2;
+  for (const auto& [id, vip] : impl_->installed) {
+    for (shunt_flow_sketch& sketch :
+         impl_->flow_sketches.values().subspan(vip.entry.real_base, vip.entry.real_capacity))
+      std::ranges::fill(sketch.registers[next], uint8_t{0});
+  }
+  generation.store(next, std::memory_order_release);
+  return {};
 }
 
 // The kernel tells the XDP action, of which several verdicts share one; so the verdict is the counter that rose.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ struct KernelDataplaneOptions {
   XdpMode xdp_mode = XdpMode::kAuto;
   Capacities capacities;
   uint32_t max_vlan_tags = 2;
+  // Entries that one CPU may make in the flow table in one second. Unset: as many as a flood may make without filling
+  // more than half of the table before the sweeper drops them.
+  std::optional<uint32_t> flow_entries_per_second;
 };
 
 class KernelDataplane final : public Dataplane {
@@ -26,7 +30,8 @@ class KernelDataplane final : public Dataplane {
   // remedy), or creates and pins it. Attaches nothing yet: the caller fills the tables first.
   static Result<std::unique_ptr<KernelDataplane>> Open(const KernelDataplaneOptions& options);
   // An instance of its own: no pins, no interfaces; for replay and tests. Gone with the object.
-  static Result<std::unique_ptr<KernelDataplane>> OpenPrivate(const Capacities& capacities, uint32_t max_vlan_tags = 2);
+  static Result<std::unique_ptr<KernelDataplane>> OpenPrivate(const Capacities& capacities, uint32_t max_vlan_tags = 2,
+                                                              std::optional<uint32_t> flow_entries_per_second = {});
   ~KernelDataplane() override;  // what is pinned and attached stays
 
   struct Attachment {
@@ -39,23 +44,29 @@ class KernelDataplane final : public Dataplane {
   // Detaches from the interfaces of the options and removes every pin.
   Status Detach();
 
+  // The loaded program, for measuring it; closed with this object.
+  int program_fd() const;
+
   Capacities capacities() const override;
   Result<Plan> Read() override;
   Status SetReals(std::span<const RealWrite> reals) override;
   Status ClearReals(std::span<const uint32_t> entries) override;
-  Status SetRings(std::span<const RingWrite> rings) override;
-  Status RemoveRing(uint32_t ring_index) override;
-  Status SetVip(const VipKey& key, const VipEntry& entry) override;
-  Status RemoveVip(const VipKey& key) override;
-  Status SetAddress(const IpAddress& address, const AddressEntry& entry) override;
-  Status RemoveAddress(const IpAddress& address) override;
+  Status SetVips(const Plan& plan) override;
+  Status SetSlots(uint32_t vip_id, const std::shared_ptr<const Ring>& ring, std::span<const uint32_t> slots) override;
+  Status Synchronize() override;
+  uint64_t flow_places() const override;
+  Result<std::vector<FlowEntry>> ReadFlowEntries(uint64_t first_place, uint64_t places) override;
+  Result<size_t> DropFlows(std::span<const FlowRef> flows) override;
+  Result<std::vector<Refusals>> ReadRefusals(std::span<const uint32_t> vip_ids) override;
+  Result<std::vector<RememberedFlow>> ReadFlows(size_t limit) override;
   Status ForgetFlowsExcept(const Plan& plan) override;
   Status ResetTraffic(std::span<const uint32_t> vip_ids, std::span<const uint32_t> entries) override;
   Status CarryTraffic(uint32_t from, uint32_t to) override;
   Result<std::vector<Traffic>> ReadVipTraffic(std::span<const uint32_t> vip_ids) override;
   Result<std::vector<Traffic>> ReadRealTraffic(std::span<const uint32_t> entries) override;
   Result<std::vector<VerdictCount>> ReadVerdicts() override;
-  Result<std::vector<RememberedFlow>> ReadFlows(size_t limit) override;
+  Result<std::vector<double>> ReadFlowEstimates(std::span<const uint32_t> entries) override;
+  Status TurnFlowEstimates() override;
   Result<FrameResult> RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) override;
 
  private:

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <ctime>
+#include <set>
+#include <tuple>
 
 #include "userspace/dataplane/verdict.h"
 
@@ -11,8 +13,6 @@ namespace shunt {
 namespace {
 
 constexpr size_t kEthernetBytes = 14;
-
-using FlowKey = decltype(DataplaneTables::flows)::key_type;
 
 void AddTo(Traffic& sum, const Traffic& more) {
   sum.packets += more.packets;
@@ -26,9 +26,6 @@ Status CheckNumber(std::string_view doing, uint32_t number, uint64_t places, std
   return Fail(ErrorKind::kInvalid,
               fmt::format("{}: number {} of {} {}; raise the capacity", doing, number, places, what));
 }
-
-// Two for each VIP id, of which 0 is never handed out.
-uint64_t RingsFor(const Capacities& capacities) { return 2 * (uint64_t{capacities.max_vips} + 1); }
 
 Status CheckVipIds(std::span<const uint32_t> ids, const Capacities& capacities) {
   for (const uint32_t id : ids) {
@@ -55,11 +52,45 @@ std::vector<Traffic> Look(const std::map<uint32_t, Traffic>& counters, std::span
   return found;
 }
 
+Status CheckVips(const Plan& plan, const Capacities& capacities) {
+  std::set<uint32_t> ids;
+  for (const auto& [key, vip] : plan.vips) {
+    const auto& [entry, ring] = std::tie(vip.entry, *vip.ring);
+    const std::string doing = fmt::format("setting VIP {}", key.ToString());
+    if (entry.id == 0) return Fail(ErrorKind::kInvalid, doing + ": id 0 stands for no VIP");
+    if (auto valid = CheckNumber(doing, entry.id, uint64_t{capacities.max_vips} + 1, "VIP ids"); !valid) return valid;
+    if (!ids.insert(entry.id).second) {
+      return Fail(ErrorKind::kInvalid, fmt::format("{}: another VIP has its id {} too", doing, entry.id));
+    }
+    if (ring.size() != entry.ring_slots) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("{}: its ring has {} slots, wanted {}", doing, ring.size(), entry.ring_slots));
+    }
+    if (uint64_t{entry.real_base} + entry.real_capacity > capacities.max_reals) {
+      return Fail(ErrorKind::kInvalid,
+                  fmt::format("{}: its reals end at entry {} of {}; raise the capacity", doing,
+                              uint64_t{entry.real_base} + entry.real_capacity, capacities.max_reals));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-MemoryDataplane::MemoryDataplane(const Capacities& capacities, uint32_t max_vlan_tags)
-    : capacities_(capacities), max_vlan_tags_(max_vlan_tags) {
+uint32_t MonotonicSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<uint32_t>(now.tv_sec);
+}
+
+MemoryDataplane::MemoryDataplane(const Capacities& capacities, uint32_t max_vlan_tags, std::function<uint32_t()> now_s)
+    : capacities_(capacities), max_vlan_tags_(max_vlan_tags), now_s_(std::move(now_s)) {
   for (const VerdictInfo& verdict : AllVerdicts()) verdicts_.push_back({.verdict = verdict.number});
+}
+
+void MemoryDataplane::set_flow_entries_per_second(uint32_t entries) {
+  const std::lock_guard lock(mutex_);
+  flow_entries_per_second_ = entries;
 }
 
 Capacities MemoryDataplane::capacities() const { return capacities_; }
@@ -68,16 +99,9 @@ Result<Plan> MemoryDataplane::Read() {
   const std::lock_guard lock(mutex_);
   Plan plan;
   for (const auto& [key, entry] : tables_.vips) {
-    // A ring that is missing or of another size is told as no ring, so that the next plan writes it.
-    Ring ring;
-    if (const auto found = tables_.rings.find(entry.ring_index);
-        found != tables_.rings.end() && found->second.size() == entry.ring_slots) {
-      ring = found->second;
-    }
     PlannedVip& vip = plan.vips[key];
     vip.entry = entry;
-    vip.entry.ring_slots = static_cast<uint32_t>(ring.size());
-    vip.ring = std::make_shared<const Ring>(std::move(ring));
+    vip.ring = tables_.rings.at(entry.id);
     const auto end = tables_.reals.lower_bound(entry.real_base + entry.real_capacity);
     for (auto real = tables_.reals.upper_bound(entry.real_base); real != end; ++real) {
       vip.reals[static_cast<uint16_t>(real->first - entry.real_base)] = real->second;
@@ -108,74 +132,55 @@ Status MemoryDataplane::ClearReals(std::span<const uint32_t> entries) {
   return {};
 }
 
-Status MemoryDataplane::SetRings(std::span<const RingWrite> rings) {
+Status MemoryDataplane::SetVips(const Plan& plan) {
+  if (auto valid = CheckVips(plan, capacities_); !valid) return valid;
   const std::lock_guard lock(mutex_);
-  for (const auto& [ring_index, ring] : rings) {
-    const std::string doing = fmt::format("writing ring {}", ring_index);
-    if (auto valid = CheckNumber(doing, ring_index, RingsFor(capacities_), "rings"); !valid) return valid;
+  tables_.vips.clear();
+  tables_.rings.clear();
+  for (const auto& [key, vip] : plan.vips) {
+    tables_.vips[key] = vip.entry;
+    tables_.rings[vip.entry.id] = vip.ring;
   }
-  for (const auto& [ring_index, ring] : rings) {
-    if (ring->empty()) {
-      tables_.rings.erase(ring_index);  // no slots, no ring
-    } else {
-      tables_.rings[ring_index] = *ring;
+  tables_.addresses = AddressesOf(plan);
+  return {};
+}
+
+Status MemoryDataplane::SetSlots(uint32_t vip_id, const std::shared_ptr<const Ring>& ring,
+                                 std::span<const uint32_t> slots) {
+  const std::lock_guard lock(mutex_);
+  const std::string doing = fmt::format("setting slots of VIP id {}", vip_id);
+  const auto installed = tables_.rings.find(vip_id);
+  if (installed == tables_.rings.end()) return Fail(ErrorKind::kInvalid, doing + ": there is no such VIP");
+  if (ring->size() != installed->second->size()) {
+    return Fail(ErrorKind::kInvalid, fmt::format("{}: the installed ring has {} slots, the new one {}", doing,
+                                                 installed->second->size(), ring->size()));
+  }
+  Ring written = *installed->second;
+  for (const uint32_t slot : slots) {
+    if (slot >= written.size()) {
+      return Fail(ErrorKind::kInvalid, fmt::format("{}: slot {} of {}", doing, slot, written.size()));
     }
+    written[slot] = (*ring)[slot];
   }
+  installed->second = std::make_shared<const Ring>(std::move(written));
   return {};
 }
 
-Status MemoryDataplane::RemoveRing(uint32_t ring_index) {
-  const std::lock_guard lock(mutex_);
-  const std::string doing = fmt::format("removing ring {}", ring_index);
-  if (auto valid = CheckNumber(doing, ring_index, RingsFor(capacities_), "rings"); !valid) return valid;
-  tables_.rings.erase(ring_index);
-  return {};
-}
-
-Status MemoryDataplane::SetVip(const VipKey& key, const VipEntry& entry) {
-  const std::lock_guard lock(mutex_);
-  const std::string doing = fmt::format("writing VIP {}", key.ToString());
-  if (entry.id == 0) return Fail(ErrorKind::kInvalid, doing + ": id 0 stands for no VIP");
-  if (auto valid = CheckNumber(doing, entry.id, uint64_t{capacities_.max_vips} + 1, "VIP ids"); !valid) return valid;
-  tables_.vips[key] = entry;
-  return {};
-}
-
-Status MemoryDataplane::RemoveVip(const VipKey& key) {
-  const std::lock_guard lock(mutex_);
-  tables_.vips.erase(key);
-  return {};
-}
-
-Status MemoryDataplane::SetAddress(const IpAddress& address, const AddressEntry& entry) {
-  const std::lock_guard lock(mutex_);
-  tables_.addresses[address] = entry;
-  return {};
-}
-
-Status MemoryDataplane::RemoveAddress(const IpAddress& address) {
-  const std::lock_guard lock(mutex_);
-  tables_.addresses.erase(address);
-  return {};
-}
-
-Status MemoryDataplane::ForgetFlowsExcept(const Plan& plan) {
-  const std::lock_guard lock(mutex_);
-  std::map<uint32_t, const PlannedVip*> vips;
-  for (const auto& [key, vip] : plan.vips) vips[vip.entry.id] = &vip;
-  std::erase_if(tables_.flows, [&](const auto& flow) {
-    const auto vip = vips.find(std::get<0>(flow.first));
-    return vip == vips.end() || !vip->second->reals.contains(flow.second);
-  });
-  return {};
-}
+// Every frame is walked under the lock, so none is under way.
+Status MemoryDataplane::Synchronize() { return {}; }
 
 Status MemoryDataplane::ResetTraffic(std::span<const uint32_t> vip_ids, std::span<const uint32_t> entries) {
   const std::lock_guard lock(mutex_);
   if (auto valid = CheckVipIds(vip_ids, capacities_); !valid) return valid;
   if (auto valid = CheckEntries(entries, capacities_); !valid) return valid;
-  for (const uint32_t id : vip_ids) vip_traffic_.erase(id);
-  for (const uint32_t entry : entries) real_traffic_.erase(entry);
+  for (const uint32_t id : vip_ids) {
+    vip_traffic_.erase(id);
+    tables_.refusals.erase(id);
+  }
+  for (const uint32_t entry : entries) {
+    real_traffic_.erase(entry);
+    for (FlowsSeen& seen : flows_seen_) seen.erase(entry);
+  }
   return {};
 }
 
@@ -203,15 +208,25 @@ Result<std::vector<VerdictCount>> MemoryDataplane::ReadVerdicts() {
   return verdicts_;
 }
 
-Result<std::vector<RememberedFlow>> MemoryDataplane::ReadFlows(size_t limit) {
+Result<std::vector<double>> MemoryDataplane::ReadFlowEstimates(std::span<const uint32_t> entries) {
   const std::lock_guard lock(mutex_);
-  std::vector<RememberedFlow> flows;
-  for (const auto& [flow, real_index] : tables_.flows) {
-    if (flows.size() >= limit) break;
-    const auto& [vip_id, source, destination_port] = flow;
-    flows.push_back({vip_id, source, destination_port, real_index});
+  if (auto valid = CheckEntries(entries, capacities_); !valid) return std::unexpected(valid.error());
+  std::vector<double> estimates;
+  for (const uint32_t entry : entries) {
+    std::unordered_set<uint64_t> flows;
+    for (const FlowsSeen& seen : flows_seen_) {
+      if (const auto found = seen.find(entry); found != seen.end())
+        flows.insert(found->second.begin(), found->second.end());
+    }
+    estimates.push_back(static_cast<double>(flows.size()));
   }
-  return flows;
+  return estimates;
+}
+
+Status MemoryDataplane::TurnFlowEstimates() {
+  const std::lock_guard lock(mutex_);
+  flows_seen_[1] = std::exchange(flows_seen_[0], {});
+  return {};
 }
 
 Result<FrameResult> MemoryDataplane::RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) {
@@ -220,7 +235,8 @@ Result<FrameResult> MemoryDataplane::RunFrame(std::span<const uint8_t> frame, ui
                                                  frame.size(), kEthernetBytes));
   }
   const std::lock_guard lock(mutex_);
-  Walk walk = WalkFrame(tables_, frame, ingress_ifindex, max_vlan_tags_);
+  TellTime();
+  Walk walk = WalkFrame(tables_, frame, ingress_ifindex, max_vlan_tags_, Steps::kOmit);
   VerdictCount& verdict = verdicts_.at(walk.verdict - 1);
   verdict.packets += 1;
   verdict.bytes += frame.size();
@@ -228,15 +244,12 @@ Result<FrameResult> MemoryDataplane::RunFrame(std::span<const uint8_t> frame, ui
     const Traffic counted{1, walk.inner_bytes, walk.is_new_flow ? uint64_t{1} : uint64_t{0}};
     AddTo(vip_traffic_[walk.vip_id], counted);
     AddTo(real_traffic_[walk.real_entry], counted);
+    flows_seen_[0][walk.real_entry].insert(walk.flow_hash);
   }
-  if (walk.remember) {
-    // A full table forgets a flow for the new one: the kernel's one that it has not seen for long, this one any.
-    const FlowKey key{walk.vip_id, walk.source, walk.destination_port};
-    const bool full = !tables_.flows.empty() && tables_.flows.size() >= capacities_.max_flows;
-    if (full && !tables_.flows.contains(key)) {
-      tables_.flows.erase(tables_.flows.begin());
-    }
-    tables_.flows[key] = walk.real_index;
+  if (walk.effect == FlowEffect::kRemember) {
+    Remember(walk);
+  } else {
+    Apply(walk, tables_);
   }
   return FrameResult{walk.verdict, std::move(walk.frame)};
 }

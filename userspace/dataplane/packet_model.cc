@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <shunt/abi_limits.h>
 #include <shunt/abi_verdicts.h>
 
+#include <string_view>
 #include <utility>
 
 #include "userspace/dataplane/flow_hash.h"
@@ -19,24 +21,24 @@ constexpr uint32_t kContinue = VERDICT_CONTINUE;
 // The stages in the order of bpf/README.md. Each returns a verdict, and only kContinue goes on.
 class Walker {
  public:
-  Walker(const DataplaneTables& tables, std::span<const uint8_t> frame, uint32_t ingress_ifindex)
-      : tables_(tables), frame_(frame), ingress_ifindex_(ingress_ifindex) {}
+  Walker(const DataplaneTables& tables, std::span<const uint8_t> frame, uint32_t ingress_ifindex, Steps steps)
+      : tables_(tables), frame_(frame), ingress_ifindex_(ingress_ifindex), steps_(steps) {}
 
   Walk Run(uint32_t max_vlan_tags) {
-    walk_.frame.assign(frame_.begin(), frame_.end());
     uint32_t verdict = ParseStage(max_vlan_tags);
     if (verdict == kContinue) verdict = VipStage();
     if (verdict == kContinue) verdict = FlowStage();
     if (verdict == kContinue) verdict = RealStage();
     if (verdict == kContinue) verdict = EncapsulateStage();
     walk_.verdict = verdict;
+    if (walk_.frame.empty()) walk_.frame.assign(frame_.begin(), frame_.end());  // it was not encapsulated
     return std::move(walk_);
   }
 
  private:
   uint32_t ParseStage(uint32_t max_vlan_tags) {
     packet_ = ParseFrame(frame_, max_vlan_tags);
-    Note("parse", Describe(packet_));
+    Note("parse", [&] { return Describe(packet_); });
     if (packet_.pass != 0) return packet_.pass;
     walk_.inner_bytes = packet_.ip_bytes;
     walk_.source = {packet_.source, packet_.source_port};
@@ -51,27 +53,30 @@ class Walker {
     auto found = tables_.vips.find(exact);
     if (found == tables_.vips.end()) found = tables_.vips.find(any_port);
     if (found == tables_.vips.end()) {
-      const std::string text = Endpoint{exact.address, exact.port}.ToString();
-      Note("vip", fmt::format("neither {}/{} nor {} is a VIP", text, ToString(exact.protocol), any_port.ToString()));
+      Note("vip", [&] {
+        return fmt::format("neither {}/{} nor {} is a VIP", Endpoint{exact.address, exact.port}.ToString(),
+                           ToString(exact.protocol), any_port.ToString());
+      });
       return VERDICT_PASS_NOT_VIP;
     }
     walk_.vip = found->first;
     walk_.vip_id = found->second.id;
     vip_ = &found->second;
-    Note("vip", fmt::format("{} matches ({} port)", found->first.ToString(), found->first.port == 0 ? "any" : "exact"));
+    Note("vip", [&] {
+      return fmt::format("{} matches ({} port)", walk_.vip->ToString(), walk_.vip->port == 0 ? "any" : "exact");
+    });
     return packet_.flaw;
   }
 
   // Without ports: is the address that of a VIP, and does its protocol concern us?
   uint32_t AddressStage() {
     const auto found = tables_.addresses.find(packet_.destination);
-    const std::string address = packet_.destination.ToString();
     if (found == tables_.addresses.end()) {
-      Note("vip", fmt::format("no VIP has the address {}", address));
+      Note("vip", [&] { return "no VIP has the address " + packet_.destination.ToString(); });
       return VERDICT_PASS_NOT_VIP;
     }
     const auto note = [&](std::string_view what) {
-      Note("vip", fmt::format("{} is a VIP's address; {}", address, what));
+      Note("vip", [&] { return fmt::format("{} is a VIP's address; {}", packet_.destination.ToString(), what); });
     };
     if (!packet_.protocol) {
       note("the protocol cannot be told");
@@ -92,120 +97,208 @@ class Walker {
     return ours ? packet_.flaw : uint32_t{VERDICT_PASS_NOT_VIP};
   }
 
+  // The ring slot says whether the flow table is asked; with tracking all it is asked first.
   uint32_t FlowStage() {
-    flow_hash_ = FlowHash(vip_->flow_hash_key, walk_.source, walk_.destination_port);
-    if (vip_->tracking == Tracking::kNone) {
-      Note("flow table", "not asked: tracking is none");
-    } else if (FindFlow()) {
-      Note("ring", "not asked: the flow is remembered");
-      flow_found_ = true;
+    const bool udp = packet_.protocol == IPPROTO_UDP;
+    plain_udp_ = udp && !vip_->quic;
+    opens_ = plain_udp_ || (udp ? packet_.quic_begins : packet_.syn);
+    walk_.flow_hash = FlowHash(vip_->flow_hash_key, walk_.source, walk_.destination_port);
+    const bool track_all = vip_->tracking == Tracking::kAll;
+    if (track_all && FindFlow()) {
+      Note("ring", [] { return "not asked: the flow is remembered"; });
       return kContinue;
     }
-    return RingStage();
-  }
-
-  bool FindFlow() {
-    const auto found = tables_.flows.find({vip_->id, walk_.source, walk_.destination_port});
-    if (found == tables_.flows.end()) {
-      Note("flow table", "does not know the flow");
-      return false;
+    const RingSlot slot = ReadSlot();
+    if (track_all) {
+      if (slot.current_real != 0) RememberOn(slot.current_real, slot, "a new flow");
+    } else if (slot.previous_real != 0) {
+      if (!FindFlow()) MissOf(slot);
+    } else {
+      walk_.real_index = slot.current_real;
     }
-    const auto real = tables_.reals.find(vip_->real_base + found->second);
-    if (real == tables_.reals.end()) {
-      Note("flow table", fmt::format("remembers real number {}, which is gone: a miss", found->second));
-      return false;
-    }
-    walk_.real_index = found->second;
-    Note("flow table", fmt::format("remembers real {}", real->second.address.ToString()));
-    return true;
-  }
-
-  uint32_t RingStage() {
-    if (vip_->ring_slots == 0) {
-      Note("ring", "has no slots: no real takes traffic");
-      return VERDICT_DROP_NO_REAL;
-    }
-    const auto ring = tables_.rings.find(vip_->ring_index);
-    if (ring == tables_.rings.end()) {
-      Note("ring", fmt::format("ring {} is not there", vip_->ring_index));
-      return VERDICT_DROP_NO_REAL;
-    }
-    const uint32_t slot = SlotOf(flow_hash_, vip_->ring_slots);
-    // A ring that is shorter than its VIP says has no such slot.
-    walk_.real_index = slot < ring->second.size() ? ring->second[slot].current_real : uint16_t{0};
-    Note("ring", fmt::format("hash 0x{:016x} → slot {} of {} → {}", flow_hash_, slot, vip_->ring_slots,
-                             walk_.real_index == 0 ? "empty" : "real " + RealText()));
     return walk_.real_index == 0 ? uint32_t{VERDICT_DROP_NO_REAL} : kContinue;
   }
 
-  // The address of the chosen real, or what can be said of one that is absent.
-  std::string RealText() const {
-    const auto real = tables_.reals.find(vip_->real_base + walk_.real_index);
-    return real != tables_.reals.end() ? real->second.address.ToString() : fmt::format("number {}", walk_.real_index);
+  // An entry whose real is absent is none.
+  bool FindFlow() {
+    walk_.asks_flow_table = true;
+    const auto found = tables_.flows.find({vip_->id, walk_.source, walk_.destination_port});
+    has_entry_ = found != tables_.flows.end();
+    if (!has_entry_) {
+      Note("flow table", [] { return "does not know the flow"; });
+      return false;
+    }
+    const uint16_t real_index = found->second.real_index;
+    if (!tables_.reals.contains(vip_->real_base + real_index)) {
+      Note("flow table", [&] { return fmt::format("remembers real number {}, which is gone: a miss", real_index); });
+      return false;
+    }
+    walk_.real_index = real_index;
+    walk_.effect = FlowEffect::kTouch;
+    walk_.confirms = !opens_ || plain_udp_;
+    Note("flow table", [&] { return "remembers real " + RealText(real_index); });
+    return true;
+  }
+
+  // Without slots, or if the ring is shorter than its VIP says: an empty one.
+  RingSlot ReadSlot() {
+    const auto ring = tables_.rings.find(vip_->id);
+    if (vip_->ring_slots == 0 || ring == tables_.rings.end()) {
+      Note("ring", [] { return "has no slots: no real takes traffic"; });
+      return {};
+    }
+    const uint32_t number = SlotOf(walk_.flow_hash, vip_->ring_slots);
+    const RingSlot slot = number < ring->second->size() ? (*ring->second)[number] : RingSlot{};
+    Note("ring", [&] {
+      return fmt::format("hash 0x{:016x} → slot {} of {}{}", walk_.flow_hash, number, vip_->ring_slots, StateOf(slot));
+    });
+    if (slot.previous_real == 0 && vip_->tracking != Tracking::kAll) {
+      Note("flow table", [] { return "not asked: the slot is stable"; });
+    }
+    return slot;
+  }
+
+  // The flow table was asked and knows nothing.
+  void MissOf(const RingSlot& slot) {
+    if (slot.previous_real == slot.current_real) {
+      walk_.real_index = slot.current_real;
+      return;
+    }
+    const bool held = slot.hold || (slot.current_real == 0 && plain_udp_);
+    if (held) {
+      RememberOn(slot.previous_real, slot, "it stays with the slot's previous real for now");
+    } else if (!opens_) {
+      RememberOn(slot.previous_real, slot, "an old flow, for this packet opens none");
+    } else if (slot.current_real == 0) {
+      Note("flow table", [] { return "a new flow, and no real takes new flows"; });
+    } else if (IsLatelyRefused()) {
+      RememberOn(slot.previous_real, slot, "it stays with the previous real: a flow was refused some seconds ago");
+    } else {
+      RememberOn(slot.current_real, slot, "a new flow");
+    }
+  }
+
+  bool IsLatelyRefused() const {
+    const auto refusals = tables_.refusals.find(vip_->id);
+    return refusals != tables_.refusals.end() && tables_.now_s - refusals->second.last_s < SHUNT_SYN_HOLD_SECONDS;
+  }
+
+  // Remembers the flow unless this packet ends it. Where that cannot be, the flow goes, now and later, as one that is
+  // not remembered: to the previous real. Tracking all always finds a place.
+  void RememberOn(uint16_t real_index, const RingSlot& slot, std::string_view why) {
+    walk_.real_index = real_index;
+    if (packet_.rst) {
+      Note("flow table",
+           [&] { return fmt::format("{} → {}, not remembered: it is reset", why, RealText(real_index)); });
+      return;
+    }
+    const bool has_place = (has_entry_ || tables_.has_room) && tables_.has_allowance;
+    if (vip_->tracking != Tracking::kAll && !has_place) {
+      walk_.effect = FlowEffect::kRefuse;
+      walk_.real_index = slot.previous_real;
+      Note("flow table",
+           [&] { return fmt::format("{}, but it cannot be remembered: → {}", why, RealText(slot.previous_real)); });
+      return;
+    }
+    walk_.effect = FlowEffect::kRemember;
+    walk_.confirms = !opens_ || plain_udp_;
+    Note("flow table", [&] { return fmt::format("{} → {}, remembered", why, RealText(real_index)); });
+  }
+
+  // What follows "slot 5 of 7".
+  std::string StateOf(const RingSlot& slot) const {
+    const auto& [current, previous, hold] = slot;
+    if (previous == 0 || vip_->tracking == Tracking::kAll) {
+      return current == 0 ? " → empty" : " → real " + RealText(current);
+    }
+    if (previous == current) {
+      return fmt::format(", settled: flows go to {}, but for those remembered elsewhere", RealText(current));
+    }
+    if (current == 0) return fmt::format(", moving from {}: no real takes new flows", RealText(previous));
+    return fmt::format(", moving from {} to {}{}", RealText(previous), RealText(current),
+                       hold ? fmt::format(", held: new flows, too, go to {}", RealText(previous)) : "");
+  }
+
+  // The address of a real, or what can be said of one that is absent.
+  std::string RealText(uint16_t real_index) const {
+    const auto real = tables_.reals.find(vip_->real_base + real_index);
+    return real != tables_.reals.end() ? real->second.address.ToString() : fmt::format("number {}", real_index);
+  }
+
+  std::string InterfaceText(uint32_t interface_index) const {
+    const auto name = tables_.interface_names.find(interface_index);
+    return name != tables_.interface_names.end() ? name->second : fmt::format("interface {}", interface_index);
   }
 
   uint32_t RealStage() {
     walk_.real_entry = vip_->real_base + walk_.real_index;
     const auto found = tables_.reals.find(walk_.real_entry);
     if (found == tables_.reals.end()) {
-      Note("real", fmt::format("entry {} of the real table is empty", walk_.real_entry));
+      Note("real", [&] { return fmt::format("entry {} of the real table is empty", walk_.real_entry); });
       return VERDICT_DROP_NO_REAL;
     }
     real_ = &found->second;
     if (!real_->outer) {
-      Note("real", fmt::format("{} has no next hop", real_->address.ToString()));
+      Note("real", [&] { return real_->address.ToString() + " has no next hop"; });
       return VERDICT_DROP_NO_NEXT_HOP;
     }
-    inner_ = {packet_.family, packet_.ip_bytes, packet_.traffic_class, static_cast<uint32_t>(flow_hash_)};
+    inner_ = {packet_.family, packet_.ip_bytes, packet_.traffic_class, static_cast<uint32_t>(walk_.flow_hash)};
     const NextHop& hop = real_->outer->next_hop;
-    Note("real", fmt::format("{} by {} dev ifindex {}, outer IPv{} {} → {}, {} {}", real_->address.ToString(),
-                             hop.gateway_mac.ToString(), hop.interface_index, static_cast<int>(real_->address.family()),
-                             OuterSourceOf(*real_, inner_).ToString(), real_->address.ToString(),
-                             real_->address.family() == Family::kIpv4 ? "TTL" : "hop limit", real_->outer->ttl));
+    Note("real", [&] {
+      return fmt::format("{} by {} on {}, outer IPv{} {} → {}, {} {}", real_->address.ToString(),
+                         hop.gateway_mac.ToString(), InterfaceText(hop.interface_index),
+                         static_cast<int>(real_->address.family()), OuterSourceOf(*real_, inner_).ToString(),
+                         real_->address.ToString(), real_->address.family() == Family::kIpv4 ? "TTL" : "hop limit",
+                         real_->outer->ttl);
+    });
     if (packet_.ip_bytes > MaxInnerBytes(*real_)) {
-      Note("encapsulate",
-           fmt::format("{} + {} bytes exceed the MTU of {}", packet_.ip_bytes, OuterIpBytes(*real_), hop.mtu_bytes));
+      Note("encapsulate", [&] {
+        return fmt::format("{} + {} bytes exceed the MTU of {}", packet_.ip_bytes, OuterIpBytes(*real_), hop.mtu_bytes);
+      });
       return VERDICT_DROP_TOO_BIG;
     }
     return kContinue;
   }
 
   uint32_t EncapsulateStage() {
-    std::vector<uint8_t> frame = MakeOuterHeader(*real_, inner_);
+    walk_.frame = MakeOuterHeader(*real_, inner_);
     const auto packet = frame_.subspan(packet_.ip_offset);
-    frame.insert(frame.end(), packet.begin(), packet.end());
-    const uint32_t egress = real_->outer->next_hop.interface_index;
-    const bool same = egress == ingress_ifindex_;
-    const std::string leaves_by = same ? "the interface it came in by" : fmt::format("interface {}", egress);
-    Note("encapsulate",
-         fmt::format("{} + {} bytes fit the MTU of {}; a frame of {} bytes leaves by {}", packet_.ip_bytes,
-                     OuterIpBytes(*real_), real_->outer->next_hop.mtu_bytes, frame.size(), leaves_by));
-    walk_.frame = std::move(frame);
+    walk_.frame.insert(walk_.frame.end(), packet.begin(), packet.end());
+    const NextHop& hop = real_->outer->next_hop;
+    const bool same = hop.interface_index == ingress_ifindex_;
+    Note("encapsulate", [&] {
+      return fmt::format("{} + {} bytes fit the MTU of {}; a frame of {} bytes leaves by {}", packet_.ip_bytes,
+                         OuterIpBytes(*real_), hop.mtu_bytes, walk_.frame.size(),
+                         same ? "the interface it came in by" : InterfaceText(hop.interface_index));
+    });
     AccountStage();
     return same ? VERDICT_TX_ENCAPSULATED : VERDICT_REDIRECT_ENCAPSULATED;
   }
 
-  // Reached by encapsulated packets alone: nothing else counts as traffic or is remembered.
+  // Reached by encapsulated packets alone: nothing else counts as traffic.
   void AccountStage() {
     walk_.counts_traffic = true;
-    walk_.remember = vip_->tracking == Tracking::kAll && !flow_found_;
-    walk_.is_new_flow = vip_->tracking == Tracking::kAll ? walk_.remember : packet_.syn_without_ack;
-    if (walk_.is_new_flow) {
-      Note("account", walk_.remember ? "a new flow; the flow table remembers it" : "a new flow (SYN)");
-    }
+    walk_.is_new_flow = vip_->tracking == Tracking::kAll ? walk_.effect == FlowEffect::kRemember
+                                                         : opens_ && !plain_udp_ && walk_.effect != FlowEffect::kTouch;
+    if (walk_.is_new_flow) Note("account", [] { return "a new flow"; });
   }
 
-  void Note(std::string stage, std::string sentence) { walk_.steps.push_back({std::move(stage), std::move(sentence)}); }
+  template <class Sentence>
+  void Note(std::string_view stage, const Sentence& sentence) {
+    if (steps_ == Steps::kTell) walk_.steps.push_back({std::string(stage), sentence()});
+  }
 
   const DataplaneTables& tables_;
   const std::span<const uint8_t> frame_;
   const uint32_t ingress_ifindex_;
+  const Steps steps_;
   ParsedFrame packet_;
+  bool opens_ = false;      // this packet opens a flow
+  bool plain_udp_ = false;  // UDP that does not tell which packets do
+  bool has_entry_ = false;  // the flow has an entry, be it of a real that is gone
   const VipEntry* vip_ = nullptr;
   const RealEntry* real_ = nullptr;
   InnerPacket inner_;
-  uint64_t flow_hash_ = 0;
-  bool flow_found_ = false;
   Walk walk_;
 };
 
@@ -215,7 +308,7 @@ DataplaneTables TablesOf(const Plan& plan) {
   DataplaneTables tables;
   for (const auto& [key, vip] : plan.vips) {
     tables.vips[key] = vip.entry;
-    tables.rings[vip.entry.ring_index] = *vip.ring;
+    tables.rings[vip.entry.id] = vip.ring;
     for (const auto& [index, real] : vip.reals) tables.reals[vip.entry.real_base + index] = real;
   }
   tables.addresses = AddressesOf(plan);
@@ -223,8 +316,36 @@ DataplaneTables TablesOf(const Plan& plan) {
 }
 
 Walk WalkFrame(const DataplaneTables& tables, std::span<const uint8_t> frame, uint32_t ingress_ifindex,
-               uint32_t max_vlan_tags) {
-  return Walker(tables, frame, ingress_ifindex).Run(max_vlan_tags);
+               uint32_t max_vlan_tags, Steps steps) {
+  return Walker(tables, frame, ingress_ifindex, steps).Run(max_vlan_tags);
+}
+
+void Apply(const Walk& walk, DataplaneTables& tables) {
+  const FlowKey key{walk.vip_id, walk.source, walk.destination_port};
+  switch (walk.effect) {
+    case FlowEffect::kNone:
+      break;
+    case FlowEffect::kRemember: {
+      TrackedFlow& flow = tables.flows[key];
+      flow = {walk.real_index, tables.now_s, walk.confirms, flow.changes + 1};
+      break;
+    }
+    case FlowEffect::kTouch: {
+      TrackedFlow& flow = tables.flows.at(key);
+      const bool lags = tables.now_s - flow.seen_s >= SHUNT_FLOW_STAMP_LAG_SECONDS;
+      const bool is_first = walk.confirms && !flow.confirmed;
+      if (lags || is_first) {
+        flow = {flow.real_index, tables.now_s, flow.confirmed || walk.confirms, flow.changes + 1};
+      }
+      break;
+    }
+    case FlowEffect::kRefuse: {
+      RefusalCount& refusals = tables.refusals[walk.vip_id];
+      ++refusals.count;
+      refusals.last_s = tables.now_s;
+      break;
+    }
+  }
 }
 
 }  // namespace shunt

@@ -12,4 +12,11 @@ std::map<IpAddress, AddressEntry> AddressesOf(const Plan& plan) {
   return addresses;
 }
 
+std::vector<UnsettledSlot> UnsettledOf(const Ring& ring, SteadyTime changed_at) {
+  std::vector<UnsettledSlot> unsettled;
+  for (uint32_t slot = 0; slot < ring.size(); ++slot)
+    if (ring[slot].previous_real != 0) unsettled.push_back({slot, changed_at});
+  return unsettled;
+}
+
 }  // namespace shunt

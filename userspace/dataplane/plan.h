@@ -20,13 +20,22 @@ namespace shunt {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// Indices of the VIP's own reals, 1 and up; 0 = none.
+// Indices of the VIP's own reals, 1 to kMaxRealIndex; 0 = none. What the states mean: control/tracking.md.
 struct RingSlot {
   uint16_t current_real = 0;
-  uint16_t previous_real = 0;
+  uint16_t previous_real = 0;  // 0: stable; another than current_real: moving; the same: settled with exceptions
+  bool hold = false;           // moving only: for now new flows, too, go to the previous real
   bool operator==(const RingSlot&) const = default;
 };
 using Ring = std::vector<RingSlot>;
+inline constexpr uint16_t kMaxRealIndex = 32767;
+
+// A slot that is not stable.
+struct UnsettledSlot {
+  uint32_t slot = 0;
+  SteadyTime changed_at;  // when its current or previous real changed last
+  bool operator==(const UnsettledSlot&) const = default;
+};
 
 using FlowHashKey = std::array<uint64_t, 2>;
 
@@ -49,9 +58,9 @@ struct RealEntry {
 struct VipEntry {
   uint32_t id = 0;  // 1 to max_vips
   Tracking tracking = Tracking::kNone;
+  bool quic = false;           // UDP: QUIC long headers tell which packets open a flow
   uint32_t real_base = 0;      // entry of the real table that index 0 stands for; index 0 is never a real
   uint32_t real_capacity = 0;  // entries that belong to the VIP, a power of two
-  uint32_t ring_index = 0;     // 2 * id or 2 * id + 1
   uint32_t ring_slots = 0;     // 0 = no real takes traffic
   FlowHashKey flow_hash_key{};
   bool operator==(const VipEntry&) const = default;
@@ -59,8 +68,10 @@ struct VipEntry {
 
 struct PlannedVip {
   VipEntry entry;
-  std::shared_ptr<const Ring> ring;     // never null; entry.ring_slots long
-  std::map<uint16_t, RealEntry> reals;  // by index; drained and weightless ones too
+  std::shared_ptr<const Ring> ring;      // never null; entry.ring_slots long
+  std::vector<UnsettledSlot> unsettled;  // exactly the slots with a previous real, in their order; the planner's
+                                         // memory, no part of what the data plane holds
+  std::map<uint16_t, RealEntry> reals;   // by index; drained and weightless ones too
 };
 
 // An address that some VIP has; lets the data plane tell "ours" when ports cannot be read.
@@ -89,5 +100,9 @@ struct Plan {
 
 // The address entries that follow from the plan's VIPs.
 std::map<IpAddress, AddressEntry> AddressesOf(const Plan& plan);
+
+// The slots with a previous real, in their order, all taken to have changed at `changed_at`: for a plan that was read
+// back.
+std::vector<UnsettledSlot> UnsettledOf(const Ring& ring, SteadyTime changed_at);
 
 }  // namespace shunt

@@ -45,6 +45,8 @@ std::optional<Tracking> TrackingFrom(v1::Tracking value, const std::string& path
       return Tracking::kNone;
     case v1::TRACKING_ALL:
       return Tracking::kAll;
+    case v1::TRACKING_MOVING:
+      return Tracking::kMoving;
     default:
       UnknownValue(value, path, problems);
       return std::nullopt;
@@ -68,6 +70,8 @@ VipSettings DefaultsFrom(const v1::VipSettings& defaults, Problems& problems) {
     settings.outer_ttl =
         OuterTtlFrom(defaults.outer_ttl(), "defaults.outer_ttl", problems).value_or(settings.outer_ttl);
   }
+  if (defaults.has_udp_idle_seconds()) settings.udp_idle_seconds = defaults.udp_idle_seconds();
+  if (defaults.has_tcp_settle_seconds()) settings.tcp_settle_seconds = defaults.tcp_settle_seconds();
   return settings;
 }
 
@@ -116,6 +120,9 @@ Vip VipFrom(const v1::Vip& message, const std::string& path, Problems& problems)
   if (message.has_tracking()) vip.tracking = TrackingFrom(message.tracking(), path + ".tracking", problems);
   if (message.has_ring_size()) vip.ring_size = message.ring_size();
   if (message.has_outer_ttl()) vip.outer_ttl = OuterTtlFrom(message.outer_ttl(), path + ".outer_ttl", problems);
+  if (message.has_udp_idle_seconds()) vip.udp_idle_seconds = message.udp_idle_seconds();
+  if (message.has_tcp_settle_seconds()) vip.tcp_settle_seconds = message.tcp_settle_seconds();
+  vip.quic = message.quic();
   for (int i = 0; i < message.reals_size(); ++i) {
     AddReal(message.reals(i), fmt::format("{}.reals[{}]", path, i), vip, problems);
   }
@@ -137,13 +144,14 @@ void AddVip(const v1::Vip& message, const std::string& path, DesiredState& state
   }
 }
 
-v1::Tracking ToProto(Tracking tracking) { return tracking == Tracking::kNone ? v1::TRACKING_NONE : v1::TRACKING_ALL; }
-
 void ToProto(const VipKey& key, const Vip& vip, v1::Vip& message) {
   message.set_vip(key.ToString());
-  if (vip.tracking) message.set_tracking(ToProto(*vip.tracking));
+  if (vip.tracking) message.set_tracking(TrackingToProto(*vip.tracking));
   if (vip.ring_size) message.set_ring_size(*vip.ring_size);
   if (vip.outer_ttl) message.set_outer_ttl(*vip.outer_ttl);
+  if (vip.udp_idle_seconds) message.set_udp_idle_seconds(*vip.udp_idle_seconds);
+  if (vip.tcp_settle_seconds) message.set_tcp_settle_seconds(*vip.tcp_settle_seconds);
+  if (vip.quic) message.set_quic(true);
   for (const auto& [address, real] : vip.reals) {
     v1::Real& item = *message.add_reals();
     item.set_address(address.ToString());
@@ -153,6 +161,18 @@ void ToProto(const VipKey& key, const Vip& vip, v1::Vip& message) {
 }
 
 }  // namespace
+
+v1::Tracking TrackingToProto(Tracking tracking) {
+  switch (tracking) {
+    case Tracking::kNone:
+      return v1::TRACKING_NONE;
+    case Tracking::kAll:
+      return v1::TRACKING_ALL;
+    case Tracking::kMoving:
+      return v1::TRACKING_MOVING;
+  }
+  return v1::TRACKING_UNSPECIFIED;
+}
 
 std::vector<Problem> FromProto(const v1::Config& config, DesiredState& state) {
   Problems problems;
@@ -170,9 +190,11 @@ v1::Config ToProto(const DesiredState& state) {
   v1::Config config;
   if (state.hash_key != HashKey{}) config.set_hash_key(fmt::format("0x{:02x}", fmt::join(state.hash_key, "")));
   v1::VipSettings& defaults = *config.mutable_defaults();
-  defaults.set_tracking(ToProto(state.defaults.tracking));
+  defaults.set_tracking(TrackingToProto(state.defaults.tracking));
   defaults.set_ring_size(state.defaults.ring_size);
   defaults.set_outer_ttl(state.defaults.outer_ttl);
+  defaults.set_udp_idle_seconds(state.defaults.udp_idle_seconds);
+  defaults.set_tcp_settle_seconds(state.defaults.tcp_settle_seconds);
   if (state.outer_source.ipv4) config.mutable_outer_source()->set_ipv4(state.outer_source.ipv4->ToString());
   if (state.outer_source.ipv6) config.mutable_outer_source()->set_ipv6(state.outer_source.ipv6->ToString());
   for (const auto& [key, vip] : state.vips) ToProto(key, vip, *config.add_vips());

@@ -14,5 +14,6 @@ namespace shunt {
 // entries by position, e.g. vips[3].reals[1].address.
 std::vector<Problem> FromProto(const v1::Config& config, DesiredState& state);
 v1::Config ToProto(const DesiredState& state);
+v1::Tracking TrackingToProto(Tracking tracking);
 
 }  // namespace shunt

@@ -12,8 +12,12 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-std::string Text(Tracking tracking) { return tracking == Tracking::kNone ? "none" : "all"; }
+std::string Text(Tracking tracking) {
+  return tracking == Tracking::kNone ? "none" : tracking == Tracking::kAll ? "all" : "moving";
+}
 std::string Text(RealState state) { return state == RealState::kActive ? "active" : "drain"; }
+std::string Text(bool yes) { return yes ? "true" : "false"; }
+std::string Text(uint8_t number) { return std::to_string(number); }
 std::string Text(uint32_t number) { return std::to_string(number); }
 std::string Text(const Prefix& prefix) { return prefix.ToString(); }
 
@@ -49,6 +53,9 @@ std::string AddedVip(const VipKey& key, const Vip& vip) {
   if (vip.tracking) add("tracking", Text(*vip.tracking));
   if (vip.ring_size) add("ring_size", Text(*vip.ring_size));
   if (vip.outer_ttl) add("outer_ttl", Text(*vip.outer_ttl));
+  if (vip.udp_idle_seconds) add("udp_idle_seconds", Text(*vip.udp_idle_seconds));
+  if (vip.tcp_settle_seconds) add("tcp_settle_seconds", Text(*vip.tcp_settle_seconds));
+  if (vip.quic) add("quic", Text(vip.quic));
   return fmt::format("+ vip {}{}", key.ToString(), details);
 }
 
@@ -92,9 +99,22 @@ void DiffVip(const VipKey& key, const Vip* before, const Vip* after, Lines& line
     Change(name, "tracking", Text(before->tracking, "default"), Text(after->tracking, "default"), lines);
     Change(name, "ring_size", Text(before->ring_size, "default"), Text(after->ring_size, "default"), lines);
     Change(name, "outer_ttl", Text(before->outer_ttl, "default"), Text(after->outer_ttl, "default"), lines);
+    Change(name, "udp_idle_seconds", Text(before->udp_idle_seconds, "default"),
+           Text(after->udp_idle_seconds, "default"), lines);
+    Change(name, "tcp_settle_seconds", Text(before->tcp_settle_seconds, "default"),
+           Text(after->tcp_settle_seconds, "default"), lines);
+    Change(name, "quic", Text(before->quic), Text(after->quic), lines);
   }
   static const Vip kNone;
   DiffReals(key, before == nullptr ? kNone : *before, after == nullptr ? kNone : *after, lines);
+}
+
+void DiffDefaults(const VipSettings& from, const VipSettings& to, Lines& lines) {
+  Change("defaults", "tracking", Text(from.tracking), Text(to.tracking), lines);
+  Change("defaults", "ring_size", Text(from.ring_size), Text(to.ring_size), lines);
+  Change("defaults", "outer_ttl", Text(from.outer_ttl), Text(to.outer_ttl), lines);
+  Change("defaults", "udp_idle_seconds", Text(from.udp_idle_seconds), Text(to.udp_idle_seconds), lines);
+  Change("defaults", "tcp_settle_seconds", Text(from.tcp_settle_seconds), Text(to.tcp_settle_seconds), lines);
 }
 
 }  // namespace
@@ -102,9 +122,7 @@ void DiffVip(const VipKey& key, const Vip* before, const Vip* after, Lines& line
 std::vector<std::string> Diff(const DesiredState& from, const DesiredState& to) {
   Lines lines;
   if (from.hash_key != to.hash_key) lines.push_back("~ hash_key");  // a secret: not shown
-  Change("defaults", "tracking", Text(from.defaults.tracking), Text(to.defaults.tracking), lines);
-  Change("defaults", "ring_size", Text(from.defaults.ring_size), Text(to.defaults.ring_size), lines);
-  Change("defaults", "outer_ttl", Text(from.defaults.outer_ttl), Text(to.defaults.outer_ttl), lines);
+  DiffDefaults(from.defaults, to.defaults, lines);
   const OuterSource& before = from.outer_source;
   const OuterSource& after = to.outer_source;
   Change("outer_source", "ipv4", Text(before.ipv4, "unset"), Text(after.ipv4, "unset"), lines);

@@ -38,6 +38,12 @@ void CheckOuterTtl(uint8_t outer_ttl, const std::string& path, Problems& problem
   if (outer_ttl == 0) problems.push_back({path, "0 is out of range; expected 1 to 255"});
 }
 
+void CheckSeconds(uint32_t seconds, const std::string& path, Problems& problems) {
+  if (seconds == 0 || seconds > kMaxIdleSeconds) {
+    problems.push_back({path, fmt::format("{} is out of range; expected 1 to {}", seconds, kMaxIdleSeconds)});
+  }
+}
+
 void CheckOuterSource(const std::optional<Prefix>& prefix, Family family, Problems& problems) {
   if (!prefix) return;
   const bool ipv4 = family == Family::kIpv4;
@@ -76,6 +82,11 @@ void CheckVip(const DesiredState& state, const VipKey& key, const Vip& vip, Prob
   }
   if (vip.ring_size) CheckRingSize(*vip.ring_size, path + ".ring_size", problems);
   if (vip.outer_ttl) CheckOuterTtl(*vip.outer_ttl, path + ".outer_ttl", problems);
+  if (vip.udp_idle_seconds) CheckSeconds(*vip.udp_idle_seconds, path + ".udp_idle_seconds", problems);
+  if (vip.tcp_settle_seconds) CheckSeconds(*vip.tcp_settle_seconds, path + ".tcp_settle_seconds", problems);
+  if (vip.quic && key.protocol != Protocol::kUdp) {
+    problems.push_back({path + ".quic", "QUIC runs over UDP, and this is a TCP VIP; leave quic out"});
+  }
   if (vip.reals.size() > kMaxRealsPerVip) {
     problems.push_back(
         {path + ".reals", fmt::format("{} reals; a VIP has at most {}", vip.reals.size(), kMaxRealsPerVip)});
@@ -122,6 +133,8 @@ std::vector<Problem> Validate(const DesiredState& state, const Capacities& capac
   Problems problems;
   CheckRingSize(state.defaults.ring_size, "defaults.ring_size", problems);
   CheckOuterTtl(state.defaults.outer_ttl, "defaults.outer_ttl", problems);
+  CheckSeconds(state.defaults.udp_idle_seconds, "defaults.udp_idle_seconds", problems);
+  CheckSeconds(state.defaults.tcp_settle_seconds, "defaults.tcp_settle_seconds", problems);
   CheckOuterSource(state.outer_source.ipv4, Family::kIpv4, problems);
   CheckOuterSource(state.outer_source.ipv6, Family::kIpv6, problems);
   for (const auto& [key, vip] : state.vips) CheckVip(state, key, vip, problems);

@@ -110,6 +110,11 @@ class Reader {
         }
         return reflection.SetUInt32(&message, &field, *number);
       }
+      case FieldDescriptor::CPPTYPE_BOOL:
+        if (!scalar || value.quoted || (value.text != "true" && value.text != "false")) {
+          return Wrong(value, path, "true or false, without quotes");
+        }
+        return reflection.SetBool(&message, &field, value.text == "true");
       case FieldDescriptor::CPPTYPE_ENUM:
         for (const auto* choice : EnumChoices(*field.enum_type())) {
           if (scalar && value.text == EnumText(*choice)) return reflection.SetEnum(&message, &field, choice);
@@ -150,6 +155,8 @@ std::string ScalarText(const Message& message, const FieldDescriptor& field) {
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_UINT32:
       return std::to_string(reflection.GetUInt32(message, &field));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return reflection.GetBool(message, &field) ? "true" : "false";
     case FieldDescriptor::CPPTYPE_ENUM:
       return EnumText(*reflection.GetEnum(message, &field));
     default:

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "userspace/dataplane/verdict.h"
+#include "userspace/model/config_proto.h"
 
 namespace shunt {
 namespace {
@@ -47,10 +48,40 @@ class InterfaceNames {
   std::map<uint32_t, std::string> names_;
 };
 
-void FillTraffic(const Traffic& traffic, v1::Traffic& out) {
+void FillTraffic(const Traffic& traffic, bool tells_new_flows, v1::Traffic& out) {
   out.set_packets(traffic.packets);
   out.set_bytes(traffic.bytes);
-  out.set_new_flows(traffic.new_flows);
+  if (tells_new_flows) out.set_new_flows(traffic.new_flows);
+}
+
+void FillActivity(const Activity& activity, bool tells_new_flows, v1::Activity& out) {
+  out.set_flows(activity.flows);
+  if (tells_new_flows) out.set_new_flows_per_second(activity.new_flows_per_second);
+}
+
+void FillSettings(const VipSettings& settings, bool quic, v1::VipState& out) {
+  out.set_tracking(TrackingToProto(settings.tracking));
+  out.set_ring_size(settings.ring_size);
+  out.set_outer_ttl(settings.outer_ttl);
+  out.set_udp_idle_seconds(settings.udp_idle_seconds);
+  out.set_tcp_settle_seconds(settings.tcp_settle_seconds);
+  out.set_quic(quic);
+}
+
+void FillObserved(const Observation& observed, const VipKey& key, const VipEntry& vip, v1::VipState& out) {
+  if (const auto slots = observed.slots.find(key); slots != observed.slots.end()) {
+    const SlotProgress& progress = slots->second;
+    v1::Settling& settling = *out.mutable_settling();
+    settling.set_stable_slots(progress.stable);
+    settling.set_moving_slots(progress.moving);
+    settling.set_slots_with_exceptions(progress.with_exceptions);
+    settling.set_remembered_flows(progress.remembered);
+    settling.set_refused_flows(progress.refused);
+    if (progress.settles_in) settling.set_settles_in_seconds(static_cast<uint64_t>(progress.settles_in->count()));
+  }
+  if (const auto activity = observed.activity.find(key); activity != observed.activity.end()) {
+    FillActivity(activity->second.vip, TellsNewFlows(key, vip), *out.mutable_activity());
+  }
 }
 
 std::map<uint16_t, uint32_t> SlotsByReal(const Ring& ring) {
@@ -68,6 +99,31 @@ void FillNextHop(const Snapshot& snapshot, const RealEntry& real, InterfaceNames
   const auto known = snapshot.next_hops.find(real.address);
   const bool has_problem = known != snapshot.next_hops.end() && !known->second.problem.empty();
   out.set_problem(has_problem ? known->second.problem : "its next hop is not resolved yet");
+}
+
+// In the order of the store: indices tell nobody anything.
+void AddReals(const Snapshot& snapshot, const VipKey& key, const PlannedVip& planned, const Vip& desired,
+              const VipCounters& counted, InterfaceNames& names, v1::VipState& out) {
+  const bool tells_new_flows = TellsNewFlows(key, planned.entry);
+  const auto slots = SlotsByReal(*planned.ring);
+  const auto activity = snapshot.observed->activity.find(key);
+  std::map<IpAddress, v1::RealStatus> reals;
+  for (const auto& [index, entry] : planned.reals) {
+    v1::RealStatus& real = reals[entry.address];
+    const auto wanted = desired.reals.find(entry.address);
+    const Real settings = wanted == desired.reals.end() ? Real{} : wanted->second;
+    real.set_address(entry.address.ToString());
+    real.set_weight(settings.weight);
+    real.set_state(settings.state == RealState::kDrain ? v1::REAL_STATE_DRAIN : v1::REAL_STATE_ACTIVE);
+    const auto share = slots.find(index);
+    real.set_slots(share == slots.end() ? 0 : share->second);
+    FillNextHop(snapshot, entry, names, real);
+    FillTraffic(counted.reals.at(index), tells_new_flows, *real.mutable_traffic());
+    if (activity == snapshot.observed->activity.end()) continue;
+    const auto seen = activity->second.reals.find(index);
+    if (seen != activity->second.reals.end()) FillActivity(seen->second, tells_new_flows, *real.mutable_activity());
+  }
+  for (auto& [address, real] : reals) *out.add_reals() = std::move(real);
 }
 
 }  // namespace
@@ -89,49 +145,22 @@ v1::ChangeReply ToReply(const ChangeReport& report) {
   return reply;
 }
 
-CounterIds CountersOf(const Plan& plan) {
-  CounterIds ids;
-  for (const auto& [key, vip] : plan.vips) {
-    ids.vip_ids.push_back(vip.entry.id);
-    for (const auto& [index, real] : vip.reals) ids.entries.push_back(vip.entry.real_base + index);
-  }
-  return ids;
-}
-
 v1::State ToState(const Snapshot& snapshot, const Capacities& capacities, const Counters& counters) {
   v1::State state;
   state.set_max_vips(capacities.max_vips);
   state.set_max_reals(capacities.max_reals);
   state.set_max_flows(capacities.max_flows);
   InterfaceNames names;
-  size_t vip_number = 0;
-  size_t real_number = 0;
   for (const auto& [key, planned] : snapshot.plan.vips) {
     const auto found = snapshot.desired.vips.find(key);
     const Vip desired = found == snapshot.desired.vips.end() ? Vip{} : found->second;
-    const VipSettings settings = EffectiveSettings(snapshot.desired, desired);
     v1::VipState& vip = *state.add_vips();
     vip.set_vip(key.ToString());
-    vip.set_tracking(settings.tracking == Tracking::kAll ? v1::TRACKING_ALL : v1::TRACKING_NONE);
-    vip.set_ring_size(settings.ring_size);
-    vip.set_outer_ttl(settings.outer_ttl);
-    FillTraffic(counters.vips.at(vip_number++), *vip.mutable_traffic());
-
-    const auto slots = SlotsByReal(*planned.ring);
-    std::map<IpAddress, v1::RealStatus> reals;  // indices tell nobody anything: in the order of the store
-    for (const auto& [index, entry] : planned.reals) {
-      v1::RealStatus& real = reals[entry.address];
-      const auto wanted = desired.reals.find(entry.address);
-      const Real settings_of_real = wanted == desired.reals.end() ? Real{} : wanted->second;
-      real.set_address(entry.address.ToString());
-      real.set_weight(settings_of_real.weight);
-      real.set_state(settings_of_real.state == RealState::kDrain ? v1::REAL_STATE_DRAIN : v1::REAL_STATE_ACTIVE);
-      const auto share = slots.find(index);
-      real.set_slots(share == slots.end() ? 0 : share->second);
-      FillNextHop(snapshot, entry, names, real);
-      FillTraffic(counters.reals.at(real_number++), *real.mutable_traffic());
-    }
-    for (auto& [address, real] : reals) *vip.add_reals() = std::move(real);
+    FillSettings(EffectiveSettings(snapshot.desired, desired), desired.quic, vip);
+    FillObserved(*snapshot.observed, key, planned.entry, vip);
+    const VipCounters& counted = counters.at(key);
+    FillTraffic(counted.vip, TellsNewFlows(key, planned.entry), *vip.mutable_traffic());
+    AddReals(snapshot, key, planned, desired, counted, names, vip);
   }
   return state;
 }
@@ -150,12 +179,12 @@ v1::Verdicts ToVerdicts(std::span<const VerdictCount> counts) {
   return verdicts;
 }
 
-v1::Flows ToFlows(const Plan& plan, std::span<const RememberedFlow> flows, size_t limit) {
+v1::Flows ToFlows(const Plan& plan, std::span<const FlowEntry> flows, size_t limit) {
   std::map<uint32_t, std::pair<VipKey, const PlannedVip*>> vips;
   for (const auto& [key, vip] : plan.vips) vips.emplace(vip.entry.id, std::pair(key, &vip));
   v1::Flows out;
   out.set_more(flows.size() > limit);
-  for (const RememberedFlow& flow : flows.first(std::min(limit, flows.size()))) {
+  for (const auto& [ref, flow, idle_seconds, confirmed] : flows.first(std::min(limit, flows.size()))) {
     const auto found = vips.find(flow.vip_id);
     if (found == vips.end()) continue;
     const auto& [key, vip] = found->second;
@@ -165,6 +194,7 @@ v1::Flows ToFlows(const Plan& plan, std::span<const RememberedFlow> flows, size_
     row.set_source(flow.source.ToString());
     row.set_destination(VipKey{key.address, flow.destination_port, key.protocol}.ToString());
     row.set_real(real->second.address.ToString());
+    row.set_idle_seconds(idle_seconds);
   }
   return out;
 }

@@ -8,10 +8,10 @@
 
 #include <cstddef>
 #include <span>
-#include <vector>
 
 #include "userspace/base/result.h"
 #include "userspace/control/controller.h"
+#include "userspace/control/counters.h"
 #include "userspace/dataplane/dataplane.h"
 #include "userspace/rpc/shunt.pb.h"
 
@@ -29,22 +29,12 @@ Error FromGrpc(const grpc::Status& status);  // `status` is not OK
 
 v1::ChangeReply ToReply(const ChangeReport& report);
 
-// The counters that a plan's VIPs and reals have, in the order ToState() takes them.
-struct CounterIds {
-  std::vector<uint32_t> vip_ids;
-  std::vector<uint32_t> entries;
-};
-CounterIds CountersOf(const Plan& plan);
-
-struct Counters {
-  std::vector<Traffic> vips;
-  std::vector<Traffic> reals;
-};
+// `counters` are those of the snapshot's plan.
 v1::State ToState(const Snapshot& snapshot, const Capacities& capacities, const Counters& counters);
 
 v1::Verdicts ToVerdicts(std::span<const VerdictCount> counts);
 
 // At most `limit` flows; those of VIPs and reals that `plan` no longer has are left out.
-v1::Flows ToFlows(const Plan& plan, std::span<const RememberedFlow> flows, size_t limit);
+v1::Flows ToFlows(const Plan& plan, std::span<const FlowEntry> flows, size_t limit);
 
 }  // namespace shunt

@@ -89,6 +89,9 @@ Status SetVip(DesiredState& state, const v1::Vip& vip) {
   if (vip.has_tracking()) (*found)->tracking = parsed->vip.tracking;
   if (vip.has_ring_size()) (*found)->ring_size = parsed->vip.ring_size;
   if (vip.has_outer_ttl()) (*found)->outer_ttl = parsed->vip.outer_ttl;
+  if (vip.has_udp_idle_seconds()) (*found)->udp_idle_seconds = parsed->vip.udp_idle_seconds;
+  if (vip.has_tcp_settle_seconds()) (*found)->tcp_settle_seconds = parsed->vip.tcp_settle_seconds;
+  if (vip.has_quic()) (*found)->quic = parsed->vip.quic;
   return {};
 }
 

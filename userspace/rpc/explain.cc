@@ -36,16 +36,27 @@ Result<Flow> ParseFlow(const v1::ExplainRequest& request) {
   return Flow{*source, *destination};
 }
 
-// Only the VIPs of one address: a packet meets no others, and rings are large.
+std::string InterfaceName(uint32_t interface_index) {
+  char name[IF_NAMESIZE] = "";
+  return if_indextoname(interface_index, name) ? name : fmt::format("interface {}", interface_index);
+}
+
+// Only the VIPs of one address: a packet meets no others.
 DataplaneTables TablesFor(const Plan& plan, const IpAddress& address) {
   Plan part;
   for (const auto& [key, vip] : plan.vips) {
     if (key.address == address) part.vips.emplace(key, vip);
   }
-  return TablesOf(part);
+  DataplaneTables tables = TablesOf(part);
+  for (const auto& [entry, real] : tables.reals) {
+    if (!real.outer) continue;
+    const uint32_t index = real.outer->next_hop.interface_index;
+    tables.interface_names.try_emplace(index, InterfaceName(index));
+  }
+  return tables;
 }
 
-// The remembered flow, if there is one; the data plane lists flows, it does not look one up.
+// What the data plane remembers of the flow, if anything; it lists flows, it does not look one up.
 Status AddRememberedFlow(Dataplane& dataplane, const Walk& walk, DataplaneTables& tables) {
   const auto flows = dataplane.ReadFlows(dataplane.capacities().max_flows);
   if (!flows) return std::unexpected(flows.error());
@@ -53,8 +64,17 @@ Status AddRememberedFlow(Dataplane& dataplane, const Walk& walk, DataplaneTables
     if (flow.vip_id != walk.vip_id || flow.source != walk.source || flow.destination_port != walk.destination_port) {
       continue;
     }
-    tables.flows[{flow.vip_id, flow.source, flow.destination_port}] = flow.real_index;
+    tables.flows[{flow.vip_id, flow.source, flow.destination_port}] = {.real_index = flow.real_index};
   }
+  return {};
+}
+
+// For some seconds after a flow could not be remembered, new ones go elsewhere.
+Status AddRefusals(Dataplane& dataplane, const Walk& walk, DataplaneTables& tables) {
+  const auto refusals = dataplane.ReadRefusals(std::span(&walk.vip_id, 1));
+  if (!refusals) return std::unexpected(refusals.error());
+  const Refusals& of_vip = refusals->front();
+  if (of_vip.seconds_ago) tables.refusals[walk.vip_id] = {of_vip.count, tables.now_s - *of_vip.seconds_ago};
   return {};
 }
 
@@ -74,12 +94,13 @@ Result<v1::Explanation> Explain(const Snapshot& snapshot, Dataplane& dataplane, 
   DataplaneTables tables = TablesFor(snapshot.plan, destination.address);
   const auto frame = FirstFrame(source, Endpoint{destination.address, destination.port}, destination.protocol);
 
-  Walk walk = WalkFrame(tables, frame, 0, kNoVlanTags);
-  if (walk.vip && tables.vips.at(*walk.vip).tracking == Tracking::kAll) {
+  Walk walk = WalkFrame(tables, frame, 0, kNoVlanTags, Steps::kOmit);
+  if (walk.asks_flow_table) {
     if (const auto status = AddRememberedFlow(dataplane, walk, tables); !status) {
       return std::unexpected(status.error());
     }
-    walk = WalkFrame(tables, frame, 0, kNoVlanTags);
+    if (const auto status = AddRefusals(dataplane, walk, tables); !status) return std::unexpected(status.error());
+    walk = WalkFrame(tables, frame, 0, kNoVlanTags, Steps::kOmit);
   }
   // Where the packet comes in by is not part of the question: taken to be where it leaves by.
   const uint32_t egress = EgressOf(tables, walk);
@@ -94,12 +115,10 @@ Result<v1::Explanation> Explain(const Snapshot& snapshot, Dataplane& dataplane, 
   }
   const VerdictInfo& verdict = VerdictOf(walk.verdict);
   if (verdict.name != redirect_verdict) {
-    char name[IF_NAMESIZE] = "";
-    const char* known = if_indextoname(egress, name);
     v1::Step& row = *out.add_steps();
     row.set_stage("finish");
-    row.set_sentence(fmt::format("{} if it came in by {}, else {}", verdict.name,
-                                 known ? known : fmt::format("interface {}", egress), redirect_verdict));
+    row.set_sentence(
+        fmt::format("{} if it came in by {}, else {}", verdict.name, InterfaceName(egress), redirect_verdict));
   }
   out.set_verdict(std::string(verdict.name));
   out.set_action(std::string(verdict.action));

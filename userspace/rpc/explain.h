@@ -9,7 +9,7 @@
 
 namespace shunt {
 
-// `dataplane` is asked for remembered flows only.
+// `dataplane` is asked for remembered flows and refusals only.
 Result<v1::Explanation> Explain(const Snapshot& snapshot, Dataplane& dataplane, const v1::ExplainRequest& request);
 
 }  // namespace shunt

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "userspace/model/config_proto.h"
 #include "userspace/rpc/convert.h"
 #include "userspace/rpc/edit.h"
@@ -18,6 +21,20 @@ grpc::Status Answer(const Result<ChangeReport>& result, v1::ChangeReply* reply) 
   if (!result) return ToGrpc(result.error());
   *reply = ToReply(*result);
   return grpc::Status::OK;
+}
+
+// At most `limit` entries, a stretch of the table at a time, so that few flows cost no copy of a large table.
+Result<std::vector<FlowEntry>> ReadFlowTable(Dataplane& dataplane, size_t limit) {
+  constexpr uint64_t kStretchPlaces = 65536;
+  std::vector<FlowEntry> flows;
+  const uint64_t places = dataplane.flow_places();
+  for (uint64_t first = 0; first < places && flows.size() < limit; first += kStretchPlaces) {
+    const auto stretch = dataplane.ReadFlowEntries(first, std::min(kStretchPlaces, places - first));
+    if (!stretch) return std::unexpected(stretch.error());
+    flows.insert(flows.end(), stretch->begin(), stretch->end());
+  }
+  flows.resize(std::min(flows.size(), limit));
+  return flows;
 }
 
 }  // namespace
@@ -61,12 +78,9 @@ grpc::Status ShuntService::GetConfig(grpc::ServerContext*, const v1::GetConfigRe
 
 grpc::Status ShuntService::GetState(grpc::ServerContext*, const v1::GetStateRequest*, v1::State* reply) {
   const auto snapshot = controller_.snapshot();
-  const CounterIds ids = CountersOf(snapshot->plan);
-  auto vips = dataplane_.ReadVipTraffic(ids.vip_ids);
-  if (!vips) return ToGrpc(vips.error());
-  auto reals = dataplane_.ReadRealTraffic(ids.entries);
-  if (!reals) return ToGrpc(reals.error());
-  *reply = ToState(*snapshot, dataplane_.capacities(), Counters{std::move(*vips), std::move(*reals)});
+  const auto counters = ReadCounters(dataplane_, snapshot->plan);
+  if (!counters) return ToGrpc(counters.error());
+  *reply = ToState(*snapshot, dataplane_.capacities(), *counters);
   return grpc::Status::OK;
 }
 
@@ -83,7 +97,7 @@ grpc::Status ShuntService::ListFlows(grpc::ServerContext*, const v1::ListFlowsRe
     return ToGrpc({ErrorKind::kInvalid, fmt::format("limit {}: at most {}", limit, kMaxFlowLimit)});
   }
   // One more than asked for tells whether there are more.
-  const auto flows = dataplane_.ReadFlows(size_t{limit} + 1);
+  const auto flows = ReadFlowTable(dataplane_, size_t{limit} + 1);
   if (!flows) return ToGrpc(flows.error());
   *reply = ToFlows(controller_.snapshot()->plan, *flows, limit);
   return grpc::Status::OK;

@@ -9,6 +9,10 @@
 
 struct shunt_config {
 	__u32 max_vlan_tags; /* 802.1Q and 802.1ad tags looked behind; 0 to 2. A frame with more is PASS_NOT_IP. */
+	__u32 vip_lines;     /* lines in each half of `vip_table`; a power of two */
+	__u32 vip_groups;    /* displacements in each half of `vip_displacements`; a power of two, 32 or more */
+	__u32 flow_lines;    /* lines of `flow_table`; a power of two */
+	__u32 flow_entries_per_second; /* entries that one CPU may make in the flow table in one second */
 };
 
 #endif

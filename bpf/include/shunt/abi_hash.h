@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The flow hash, shared by the program and by the C++ that must agree with it (explain, tests).
+ * The flow hash, shared by the program and by the C++ that must agree with it (explain, sweeper, tests).
  *
- * Multiply and xor-shift over 64-bit words, keyed before the first and after the last word, so that nobody
+ * Multiply and xor-shift over 64-bit words, keyed before the first and before the last word, so that nobody
  * without the key can aim flows at one slot. All balancers with the same hash_key agree, whatever their byte
  * order, only as long as words are formed from bytes the same way: callers load words little-endian.
  */
@@ -17,20 +17,29 @@ static inline __attribute__((always_inline)) __u64 shunt_hash_word(__u64 hash, _
 	return hash ^ (hash >> 32);
 }
 
-/* Hash of one flow of a VIP. `ports` is source port in the low, destination port in the next 16 bits, each in
+/* Hash of one flow of an IPv4 VIP. `ports` is source port in the low, destination port in the next 16 bits, each in
  * network byte order as it stands in the packet. */
-static inline __attribute__((always_inline)) __u64 shunt_flow_hash(const __u64 key[2], __u64 source_high,
-								   __u64 source_low, __u32 ports)
+static inline __attribute__((always_inline)) __u64 shunt_flow_hash_ipv4(const __u64 key[2], __u32 source, __u32 ports)
 {
-	__u64 hash = shunt_hash_word(key[0], source_high);
+	__u64 hash = key[0] ^ ((__u64)ports << 32 | source);
 
-	hash = shunt_hash_word(hash, source_low);
-	hash = shunt_hash_word(hash, ports ^ key[1]);
-	return shunt_hash_word(hash, key[0] >> 32 | key[0] << 32);
+	/* A high bit reaches few bits of a product: the ports go into the low half, too. */
+	return shunt_hash_word(shunt_hash_word(hash, hash >> 32), key[1]);
 }
 
-/* Slot of a hash: multiply and shift in place of a division. Uses the upper half; the lower is left for the
- * entropy of the outer header. */
+/* The same for IPv6; the source address in two words, which are mixed side by side. The rotation keeps what a change of
+ * one does for certain apart from what a change of the other does. */
+static inline __attribute__((always_inline)) __u64 shunt_flow_hash_ipv6(const __u64 key[2], __u64 source_high,
+									__u64 source_low, __u32 ports)
+{
+	__u64 low = shunt_hash_word(key[1], source_low);
+	__u64 hash = shunt_hash_word(key[0], source_high) ^ (low << 23 | low >> 41);
+
+	return shunt_hash_word(shunt_hash_word(hash, ports), key[1]);
+}
+
+/* Slot of a hash: multiply and shift in place of a division. Uses the upper half, as the flow table's tag does; the
+ * lower is for the flow table's line, the sketches and the entropy of the outer header. */
 static inline __attribute__((always_inline)) __u32 shunt_ring_slot_of(__u64 hash, __u32 ring_slots)
 {
 	return (__u32)(((hash >> 32) * ring_slots) >> 32);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What bench.bpf.c and the benchmark tell each other: one job, in the one entry of map `jobs`. Included by both;
+ * neither knows here what is measured.
+ */
+#ifndef SHUNT_BENCH_JOB_H
+#define SHUNT_BENCH_JOB_H
+
+#include <linux/types.h>
+
+#define BENCH_HEAD_BYTES 80 /* Ethernet, IPv6 and TCP headers (74), in whole words */
+#define BENCH_FAMILIES 2    /* heads[0]: IPv4, or the only family; heads[1]: IPv6 of a mixture */
+
+enum bench_program {
+  BENCH_SUBJECT = 0,
+  BENCH_FLOOR = 1, /* only drops */
+};
+
+enum bench_order {
+  BENCH_RANDOM = 0,     /* each packet's flow is drawn from `flows` */
+  BENCH_SEQUENTIAL = 1, /* flows next_flow, next_flow + 1, … */
+};
+
+/* Written by user space before a run, except for what is said to be the program's. */
+struct bench_job {
+  __u64 repetitions;
+  __u64 done;      /* the program's: packets so far */
+  __u64 first_ns;  /* the program's: when the first packet began */
+  __u64 last_ns;   /* the program's: when the last packet began */
+  __u64 random;    /* the program's state, not zero at first */
+  __u64 flows;     /* different sources, at most 2^32 */
+  __u64 next_flow; /* the lowest; BENCH_SEQUENTIAL: the program counts on */
+  __u32 order;     /* enum bench_order */
+  __u32 vips;      /* destinations, at most 65536: the address in the frame and those behind it */
+  __u32 frame_bytes;
+  __u32 noting;     /* not 0: the answer to each packet is noted in map `answers`; the last repetition only notes */
+  __u64 watched;    /* not 0: the low 16 bits of a real's address */
+  __u64 watched_ns; /* the program's: when a packet had gone there last; 0 = never */
+  __u8 heads[BENCH_FAMILIES][BENCH_HEAD_BYTES];
+};
+
+#endif
