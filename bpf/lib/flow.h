@@ -27,10 +27,10 @@ struct flow_question {
 	union slot slot;
 	__u32 real_base;
 	bool tracks_all;
-	bool held;     /* unknown flows, new ones too, go to the previous real */
-	bool opens;    /* the packet opens a flow, or cannot be told from one that does */
-	bool confirms; /* the packet was not the one that opened the flow, or there is none such */
+	bool held;  /* unknown flows, new ones too, go to the previous real */
+	bool opens; /* the packet opens a flow, or cannot be told from one that does */
 	bool resets;
+	__u64 marks; /* of its entry */
 };
 
 /* The answer of flow_admit(): the real's index, 0 for none, and whether the flow is a new one. */
@@ -92,7 +92,7 @@ static __always_inline __u32 slot_previous(union slot slot)
 /* A flow was refused a moment ago: this one may be the same, opening again. */
 static __always_inline bool flow_refused_lately(const struct shunt_refusals *refusals, __u32 now_s)
 {
-	return refusals->last_s && now_s - refusals->last_s < SHUNT_SYN_HOLD_SECONDS;
+	return refusals->last_s && now_s - refusals->last_s <= SHUNT_SYN_HOLD_SECONDS;
 }
 
 static __always_inline void flow_refuse(struct shunt_refusals *refusals, __u32 now_s)
@@ -122,7 +122,7 @@ static __always_inline bool flow_remember(const struct flow_question *question, 
 					  __u32 line_number, struct flow_place place, struct shunt_cpu_state *cpu,
 					  __u32 real_index)
 {
-	__u64 word = flow_entry(question->hash, real_index, question->confirms ? SHUNT_FLOW_CONFIRMED : 0, cpu->now_s);
+	__u64 word = flow_entry(question->hash, real_index, question->marks, cpu->now_s);
 
 	if (!question->tracks_all && !cpu->entries_left)
 		return false;
@@ -138,20 +138,19 @@ static __always_inline bool flow_remember(const struct flow_question *question, 
 }
 
 /* Keeps the entry of a flow that was found alive. Losing the race is no harm: somebody else just did the same. */
-static __always_inline void flow_touch(struct shunt_flow_line *line, const struct flow_place *place, __u64 confirmed,
-				       __u32 now_s)
+static __always_inline void flow_touch(struct shunt_flow_line *line, const struct flow_place *place, __u64 unmarks,
+				       __u64 marks, __u32 now_s)
 {
 	__u32 lag_s = (now_s - (__u32)place->word) & SHUNT_FLOW_STAMP_MASK;
-	__u64 word = (place->word & ~(__u64)SHUNT_FLOW_STAMP_MASK) | (now_s & SHUNT_FLOW_STAMP_MASK) | confirmed;
+	__u64 marked = (place->word & ~unmarks) | marks;
 
-	if (lag_s >= SHUNT_FLOW_STAMP_LAG_SECONDS ||
-	    (place->word & SHUNT_FLOW_CONFIRMED) != (word & SHUNT_FLOW_CONFIRMED))
-		flow_swap(line, place, word);
+	if (lag_s >= SHUNT_FLOW_STAMP_LAG_SECONDS || marked != place->word)
+		flow_swap(line, place, (marked & ~(__u64)SHUNT_FLOW_STAMP_MASK) | (now_s & SHUNT_FLOW_STAMP_MASK));
 }
 
 /* The real that the flow table remembers for a flow, or 0. Functions of their own, here and below, so that packets of
  * stable slots do not carry their weight. */
-static __noinline __u32 flow_recall(__u64 hash, __u32 real_base, __u64 confirmed)
+static __noinline __u32 flow_recall(__u64 hash, __u32 real_base, __u64 unmarks, __u64 marks)
 {
 	struct shunt_cpu_state *cpu = clock_read();
 	struct shunt_flow_line *line;
@@ -165,7 +164,7 @@ static __noinline __u32 flow_recall(__u64 hash, __u32 real_base, __u64 confirmed
 	real_index = flow_entry_real(place.word);
 	if (!real_index || !real_serves(real_base, real_index))
 		return 0;
-	flow_touch(line, &place, confirmed, cpu->now_s);
+	flow_touch(line, &place, unmarks, marks, cpu->now_s);
 	return real_index;
 }
 
@@ -196,6 +195,20 @@ static __noinline __u32 flow_admit(const struct flow_question *question)
 	return question->tracks_all ? real_index : slot_previous(question->slot) | FLOW_IS_NEW;
 }
 
+/* What a packet says of its flow: it goes on after the packet that opened it, it ends, or, with data after an end, it
+ * does not yet. */
+static __always_inline __u64 flow_marks(const struct packet *packet, bool opens)
+{
+	if (opens)
+		return 0;
+	return packet->closes_flow ? SHUNT_FLOW_CONFIRMED | SHUNT_FLOW_CLOSING : SHUNT_FLOW_CONFIRMED;
+}
+
+static __always_inline __u64 flow_unmarks(const struct packet *packet)
+{
+	return packet->has_data && !packet->closes_flow ? SHUNT_FLOW_CLOSING : 0;
+}
+
 static __always_inline struct flow_question flow_question(const struct packet *packet, union slot slot,
 							  bool tells_opening)
 {
@@ -210,8 +223,8 @@ static __always_inline struct flow_question flow_question(const struct packet *p
 		.tracks_all = packet->vip->flags & SHUNT_VIP_TRACK_ALL,
 		.held = slot.reals.previous_real & SHUNT_SLOT_HOLD || (!slot.reals.current_real && !tells_opening),
 		.opens = packet->opens_flow || !tells_opening,
-		.confirms = !packet->opens_flow || !tells_opening,
 		.resets = packet->resets_flow,
+		.marks = flow_marks(packet, packet->opens_flow && tells_opening),
 	};
 }
 
@@ -222,7 +235,8 @@ static __always_inline void flow_ask(struct packet *packet, union slot slot, boo
 	struct flow_question question;
 	__u32 answer;
 
-	packet->real_index = flow_recall(packet->flow_hash, packet->vip->real_base, opens ? 0 : SHUNT_FLOW_CONFIRMED);
+	packet->real_index =
+		flow_recall(packet->flow_hash, packet->vip->real_base, flow_unmarks(packet), flow_marks(packet, opens));
 	packet->is_new_flow = false;
 	if (packet->real_index)
 		return;

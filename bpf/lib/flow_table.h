@@ -20,9 +20,9 @@ static __always_inline __u32 flow_entry_real(__u64 word)
 	return (word >> SHUNT_FLOW_REAL_SHIFT) & SHUNT_FLOW_REAL_MASK;
 }
 
-static __always_inline __u64 flow_entry(__u64 hash, __u32 real_index, __u64 confirmed, __u32 now_s)
+static __always_inline __u64 flow_entry(__u64 hash, __u32 real_index, __u64 marks, __u32 now_s)
 {
-	return (hash >> 32) << SHUNT_FLOW_TAG_SHIFT | confirmed | (__u64)real_index << SHUNT_FLOW_REAL_SHIFT |
+	return (hash >> 32) << SHUNT_FLOW_TAG_SHIFT | marks | (__u64)real_index << SHUNT_FLOW_REAL_SHIFT |
 	       (now_s & SHUNT_FLOW_STAMP_MASK);
 }
 

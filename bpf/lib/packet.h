@@ -45,7 +45,9 @@ struct packet {
 	__u8 traffic_class; /* TOS of IPv4: DSCP and ECN */
 	bool is_ipv6;
 	bool opens_flow;  /* TCP: SYN alone. UDP: a QUIC header that begins a connection, if it is QUIC */
+	bool closes_flow; /* TCP: FIN or RST */
 	bool resets_flow; /* TCP: RST */
+	bool has_data;    /* TCP: behind the header */
 
 	/* set by flaw.h, for packets that are not to be balanced */
 	enum verdict flaw; /* what the packet ends as if it is ours; VERDICT_CONTINUE = nothing wrong with it */

@@ -110,7 +110,9 @@ static __always_inline bool parse_tcp(struct packet *packet, struct cursor *curs
 		return false;
 	packet->ports = *(const __u32 *)tcp;
 	packet->opens_flow = tcp->syn && !tcp->ack && !tcp->rst;
+	packet->closes_flow = tcp->fin || tcp->rst;
 	packet->resets_flow = tcp->rst;
+	packet->has_data = tcp->doff * 4 < payload_bytes;
 	return true;
 }
 

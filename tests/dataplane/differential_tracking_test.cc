@@ -70,8 +70,8 @@ RingSlot RandomSlot(Random& random) {
 
 // One of 64 flows of each VIP.
 Bytes RandomFrame(Random& random) {
-  static constexpr std::array<uint8_t, 9> kFlags = {kSyn,        kSyn,        kAck, kAck,       kAck,
-                                                    kFin | kAck, kSyn | kAck, kRst, kRst | kAck};
+  static constexpr std::array<uint8_t, 10> kFlags = {kSyn, kSyn,        kSyn | kRst, kAck, kAck,
+                                                     kAck, kFin | kAck, kSyn | kAck, kRst, kRst | kAck};
   static constexpr std::array<const char*, 8> kPayloads = {"c000000001 0000", "d000000001", "e000000001 00",
                                                            "40000102",        "c06b3343cf", "d06b3343cf",
                                                            "f0ffffffff",      "c0000000"};
@@ -81,7 +81,7 @@ Bytes RandomFrame(Random& random) {
                     .protocol = static_cast<uint8_t>(vip.protocol),
                     .source_port = static_cast<uint16_t>(1000 + Below(random, 64)),
                     .tcp_flags = Pick(random, kFlags)};
-  if (packet.protocol == kUdp) packet.payload = FromHex(Pick(random, kPayloads));
+  if (packet.protocol == kUdp || OneIn(random, 2)) packet.payload = FromHex(Pick(random, kPayloads));
   return BuildFrame(packet);
 }
 

@@ -26,14 +26,16 @@ Refusals RefusalsOf(Harness& harness, const VipKey& vip) {
 }
 
 void CheckSameMemory(Harness& harness) {
-  using Remembered = std::tuple<FlowKey, uint16_t, bool>;
+  using Remembered = std::tuple<FlowKey, uint16_t, bool, bool>;
   std::vector<Remembered> program;
   for (const FlowEntry& entry : FlowEntries(harness)) {
     const auto& [vip_id, source, destination_port, real_index] = entry.flow;
-    program.push_back({{vip_id, source, destination_port}, real_index, entry.confirmed});
+    program.push_back({{vip_id, source, destination_port}, real_index, entry.confirmed, entry.closing});
   }
   std::vector<Remembered> model;
-  for (const auto& [key, flow] : harness.tables().flows) model.push_back({key, flow.real_index, flow.confirmed});
+  for (const auto& [key, flow] : harness.tables().flows) {
+    model.push_back({key, flow.real_index, flow.confirmed, flow.closing});
+  }
   REQUIRE(program.size() == model.size());
   REQUIRE(std::ranges::equal(program, model));  // both are in the order of flows
   for (const auto& [key, vip] : harness.plan().vips) {

@@ -13,7 +13,7 @@ std::vector<FlowEntry> FlowEntries(Harness& harness);
 
 Refusals RefusalsOf(Harness& harness, const VipKey& vip);
 
-// Fails unless program and model remember the same flows on the same reals, with the same confirmations, and refused as
+// Fails unless program and model remember the same flows on the same reals, with the same marks, and refused as
 // many.
 void CheckSameMemory(Harness& harness);
 

@@ -109,13 +109,13 @@ TEST_CASE("a moving slot is explained: from whom, to whom, and why this packet g
   CHECK(ExplainFlow(tables, ToMoving(kSyn)) ==
         moving + unknown + "flow table: a new flow, but it cannot be remembered: → 10.0.0.11\n");
   tables.has_room = true;
-  tables.now_s = 103;
+  tables.now_s = 104;
   tables.refusals[tables.vips.at(Vip(kMoving)).id] = {.count = 1, .last_s = 100};
   CHECK(ExplainFlow(tables, ToMoving(kSyn)) ==
         moving + unknown +
             "flow table: it stays with the previous real: a flow was refused some seconds ago → 10.0.0.11, "
             "remembered\n");
-  tables.now_s = 104;
+  tables.now_s = 105;
   CHECK(ExplainFlow(tables, ToMoving(kSyn)) == moving + unknown + "flow table: a new flow → 10.0.0.12, remembered\n");
   tables.flows[MovingFlow(tables)] = {.real_index = 1};
   CHECK(ExplainFlow(tables, ToMoving(kSyn)) == moving + "flow table: remembers real 10.0.0.11\n");

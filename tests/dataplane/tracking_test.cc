@@ -232,6 +232,34 @@ TEST_CASE("QUIC: a migrated flow is confirmed by the packet behind its first") {
   CHECK(TheFlow(harness) == Remembered{2, true});
 }
 
+TEST_CASE("a flow whose client says FIN or RST is closing until it sends data again") {
+  for (const uint8_t flags : {uint8_t{kFin | kAck}, uint8_t{kRst}}) {
+    Harness harness(PlanWith(kMoving));
+    const auto is_closing = [&harness] {
+      CheckSameMemory(harness);
+      return FlowEntries(harness).front().closing;
+    };
+    RealOf(harness, {.tcp_flags = kSyn, .payload_bytes = 0});
+    RealOf(harness, {.tcp_flags = kAck, .payload_bytes = 10});
+    CHECK_FALSE(is_closing());
+    RealOf(harness, {.tcp_flags = flags, .payload_bytes = 10});
+    CHECK(is_closing());
+    RealOf(harness, {.tcp_flags = kAck, .payload_bytes = 0});
+    CHECK(is_closing());
+    RealOf(harness, {.tcp_flags = kSyn, .payload_bytes = 0});
+    CHECK(is_closing());
+    RealOf(harness, {.tcp_flags = kAck, .payload_bytes = 1});
+    CHECK_FALSE(is_closing());
+  }
+}
+
+TEST_CASE("an old flow that is first seen when it ends is remembered as closing") {
+  Harness harness(PlanWith(kMoving));
+  CHECK(RealOf(harness, {.tcp_flags = kFin | kAck}) == 1);
+  CheckSameMemory(harness);
+  CHECK((FlowEntries(harness).front().confirmed && FlowEntries(harness).front().closing));
+}
+
 TEST_CASE("an entry whose real is absent is a miss and is replaced by its own flow") {
   Harness harness(PlanWith({.current_real = 1, .previous_real = 2}));
   CHECK(RealOf(harness, Tcp(kSyn)) == 1);

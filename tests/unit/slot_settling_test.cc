@@ -68,7 +68,7 @@ bool Drops(const FlowEntry& entry, const PlannedVip& vip, const SettleTimes& tim
 
 TEST_CASE("The times that the program knows as well are the same") {
   CHECK(kOpeningHold.count() == SHUNT_SYN_HOLD_SECONDS);
-  CHECK(kUnconfirmedIdle.count() == SHUNT_UNCONFIRMED_FLOW_SECONDS);
+  CHECK(kBriefIdle.count() == SHUNT_BRIEF_FLOW_SECONDS);
   CHECK(kStampLag.count() == SHUNT_FLOW_STAMP_LAG_SECONDS);
 }
 
@@ -132,6 +132,11 @@ TEST_CASE("A remembered flow goes when it surely was silent for longer than its 
   CHECK(Drops(EntryOf(1, 605), vip));
   CHECK_FALSE(Drops(EntryOf(1, 34, false), vip));
   CHECK(Drops(EntryOf(1, 35, false), vip));
+  FlowEntry closing = EntryOf(1, 34);
+  closing.closing = true;
+  CHECK_FALSE(Drops(closing, vip));
+  closing.idle_seconds = 35;
+  CHECK(Drops(closing, vip));
   const SettleTimes udp = TimesOf(kUdp, kSettings, false);
   CHECK_FALSE(Drops(EntryOf(1, 64, false), vip, udp));
   CHECK(Drops(EntryOf(1, 65), vip, udp));

@@ -42,7 +42,8 @@ Result<UniqueFd> OpenProgramById(uint32_t id) {
 Result<UniqueFd> LinkNativeXdp(int program_fd, uint32_t ifindex) {
   LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
   UniqueFd link(bpf_link_create(program_fd, static_cast<int>(ifindex), BPF_XDP, &options));
-  if (!link.valid()) return FailErrno(fmt::format("attaching a program to interface {} in native mode", ifindex), errno);
+  if (!link.valid())
+    return FailErrno(fmt::format("attaching a program to interface {} in native mode", ifindex), errno);
   return link;
 }
 

@@ -45,7 +45,8 @@ const UnsettledSlot* FindUnsettled(const PlannedVip& vip, uint32_t slot) {
 
 bool IsExpired(const FlowEntry& entry, const SettleTimes& times) {
   const seconds idle = seconds{entry.idle_seconds} - kStampLag;
-  return idle > times.idle || (!entry.confirmed && times.unconfirmed && idle > *times.unconfirmed);
+  const bool is_brief = !entry.confirmed || entry.closing;
+  return idle > times.idle || (is_brief && times.brief && idle > *times.brief);
 }
 
 }  // namespace
@@ -54,10 +55,10 @@ SettleTimes TimesOf(const VipKey& key, const VipSettings& settings, bool quic) {
   const seconds udp_idle{settings.udp_idle_seconds};
   // Every packet of plain UDP may be an old flow's, so all of them are held, and with the hold the slot settles.
   if (key.protocol == Protocol::kUdp && !quic) {
-    return {.hold = std::nullopt, .settle = udp_idle, .idle = udp_idle, .unconfirmed = std::nullopt};
+    return {.hold = std::nullopt, .settle = udp_idle, .idle = udp_idle, .brief = std::nullopt};
   }
   const seconds idle = quic ? udp_idle : seconds{settings.tcp_settle_seconds};
-  return {.hold = kOpeningHold, .settle = std::max(idle, kOpeningHold), .idle = idle, .unconfirmed = kUnconfirmedIdle};
+  return {.hold = kOpeningHold, .settle = std::max(idle, kOpeningHold), .idle = idle, .brief = kBriefIdle};
 }
 
 std::optional<SlotChanges> SettleSlots(const VipKey& key, const PlannedVip& vip, const SettleInputs& inputs) {

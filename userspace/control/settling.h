@@ -19,7 +19,7 @@ namespace shunt {
 
 // As the program has them (abi_limits.h).
 inline constexpr std::chrono::seconds kOpeningHold{4};
-inline constexpr std::chrono::seconds kUnconfirmedIdle{30};
+inline constexpr std::chrono::seconds kBriefIdle{30};
 inline constexpr std::chrono::seconds kStampLag{4};  // a flow may have been seen so much later than its entry says
 
 // The times of one VIP.
@@ -28,7 +28,7 @@ struct SettleTimes {
   std::optional<std::chrono::seconds> hold;
   std::chrono::seconds settle{};  // after a change, and after the last refusal, until a slot stops moving
   std::chrono::seconds idle{};    // a flow that is silent for longer is forgotten
-  std::optional<std::chrono::seconds> unconfirmed;  // the same of a flow that no packet confirmed; unset: as `idle`
+  std::optional<std::chrono::seconds> brief;  // the same of one that is not confirmed or closing; unset: as `idle`
 };
 SettleTimes TimesOf(const VipKey& key, const VipSettings& settings, bool quic);
 

@@ -50,14 +50,15 @@ struct FlowRef {
 struct FlowEntry {
   FlowRef ref;
   RememberedFlow flow;
-  uint32_t idle_seconds = 0;  // since its last packet; up to 65535
+  uint32_t idle_seconds = 0;  // since its last packet; up to 32767
   bool confirmed = false;     // a packet was seen after the one that opened it
+  bool closing = false;       // TCP: the client sent FIN or RST, and no data since
 };
 
 // Flows of one VIP that should have been remembered and could not be.
 struct Refusals {
-  uint64_t count = 0;                       // since the VIP's counters were reset
-  std::optional<uint32_t> seconds_ago;      // of the last one; unset: never
+  uint64_t count = 0;                   // since the VIP's counters were reset
+  std::optional<uint32_t> seconds_ago;  // of the last one; unset: never
   bool operator==(const Refusals&) const = default;
 };
 
@@ -89,10 +90,11 @@ class Dataplane {
   virtual Status SetVips(const Plan& plan) = 0;
 
   // Writes `slots` of an installed ring, each at an instant of its own; `ring` is what the whole becomes.
-  virtual Status SetSlots(uint32_t vip_id, const std::shared_ptr<const Ring>& ring, std::span<const uint32_t> slots) = 0;
+  virtual Status SetSlots(uint32_t vip_id, const std::shared_ptr<const Ring>& ring,
+                          std::span<const uint32_t> slots) = 0;
 
-  // Returns once no packet is under way any more that may have met what was replaced before the call: some milliseconds.
-  // SetVips() does the same first where it needs room that was given up lately.
+  // Returns once no packet is under way any more that may have met what was replaced before the call: some
+  // milliseconds. SetVips() does the same first where it needs room that was given up lately.
   virtual Status Synchronize() = 0;
 
   // The flow table. Places are read in stretches, so that a reader's work is bounded.

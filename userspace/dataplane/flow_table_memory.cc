@@ -47,6 +47,7 @@ std::optional<FlowEntry> ReadFlowPlace(const FlowTableMemory& table, uint64_t pl
   FlowEntry entry;
   entry.ref = {place, word};
   entry.confirmed = (word & SHUNT_FLOW_CONFIRMED) != 0;
+  entry.closing = (word & SHUNT_FLOW_CLOSING) != 0;
   // The clock is read after the word, so that no packet seems to come from the future.
   entry.idle_seconds = (FlowClockSeconds() - static_cast<uint32_t>(word)) & SHUNT_FLOW_STAMP_MASK;
   const uint64_t line = place / SHUNT_FLOWS_PER_LINE;

@@ -29,6 +29,7 @@ constexpr uint8_t kFragmentHeader = 44;
 // Hop-by-hop, routing, destination options, mobility, HIP, shim6.
 constexpr std::array<uint8_t, 6> kExtensionHeaders = {0, 43, 60, 135, 139, 140};
 
+constexpr uint8_t kFin = 0x01;
 constexpr uint8_t kSyn = 0x02;
 constexpr uint8_t kRst = 0x04;
 constexpr uint8_t kAck = 0x10;
@@ -196,6 +197,8 @@ class Parser {
       const uint8_t flags = Byte(begin + 13);
       out_.syn = (flags & (kSyn | kAck | kRst)) == kSyn;
       out_.rst = (flags & kRst) != 0;
+      out_.closes = (flags & (kFin | kRst)) != 0;
+      out_.has_data = claimed < payload_bytes;
     } else if (out_.flaw == 0) {  // then the length field holds
       out_.quic_begins = BeginsQuicConnection(frame_.subspan(begin + kUdpBytes, claimed - kUdpBytes));
     }

@@ -32,6 +32,8 @@ struct ParsedFrame {
   uint16_t destination_port = 0;
   bool syn = false;          // TCP: opens a flow: SYN without ACK and without RST
   bool rst = false;          // TCP: resets one
+  bool closes = false;       // TCP: FIN or RST
+  bool has_data = false;     // TCP: behind the header
   bool quic_begins = false;  // UDP: the payload is a QUIC long header that begins a connection
 };
 

@@ -70,7 +70,7 @@ shunt_config ConfigOf(const KernelDataplaneOptions& options) {
   const VipTableSize half = VipTableSizeFor(options.capacities.max_vips);
   const uint64_t lines = FlowLinesFor(options.capacities.max_flows);
   const auto cpus = static_cast<uint64_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
-  const uint64_t per_second = lines * SHUNT_FLOWS_PER_LINE / 2 / SHUNT_UNCONFIRMED_FLOW_SECONDS / cpus;
+  const uint64_t per_second = lines * SHUNT_FLOWS_PER_LINE / 2 / SHUNT_BRIEF_FLOW_SECONDS / cpus;
   return {.max_vlan_tags = options.max_vlan_tags,
           .vip_lines = half.lines,
           .vip_groups = half.groups,

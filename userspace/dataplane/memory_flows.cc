@@ -11,7 +11,7 @@
 namespace shunt {
 namespace {
 
-constexpr uint32_t kLongestIdleSeconds = 65535;
+constexpr uint32_t kLongestIdleSeconds = 32767;
 
 RememberedFlow FlowOf(const std::pair<const FlowKey, TrackedFlow>& entry) {
   const auto& [vip_id, source, destination_port] = entry.first;
@@ -70,7 +70,8 @@ Result<std::vector<FlowEntry>> MemoryDataplane::ReadFlowEntries(uint64_t first_p
     entries.push_back({.ref = {i, place.Word()},
                        .flow = FlowOf(**place.flow),
                        .idle_seconds = std::min(now_s - flow.seen_s, kLongestIdleSeconds),
-                       .confirmed = flow.confirmed});
+                       .confirmed = flow.confirmed,
+                       .closing = flow.closing});
   }
   return entries;
 }

@@ -135,9 +135,16 @@ class Walker {
     }
     walk_.real_index = real_index;
     walk_.effect = FlowEffect::kTouch;
-    walk_.confirms = !opens_ || plain_udp_;
+    MarkEntry();
     Note("flow table", [&] { return "remembers real " + RealText(real_index); });
     return true;
+  }
+
+  // What the packet says of its flow: it goes on, it ends, it does not end yet.
+  void MarkEntry() {
+    walk_.confirms = !opens_ || plain_udp_;
+    if (packet_.closes && !opens_) walk_.closing = true;
+    if (packet_.has_data && !packet_.closes) walk_.closing = false;
   }
 
   // Without slots, or if the ring is shorter than its VIP says: an empty one.
@@ -180,7 +187,7 @@ class Walker {
 
   bool IsLatelyRefused() const {
     const auto refusals = tables_.refusals.find(vip_->id);
-    return refusals != tables_.refusals.end() && tables_.now_s - refusals->second.last_s < SHUNT_SYN_HOLD_SECONDS;
+    return refusals != tables_.refusals.end() && tables_.now_s - refusals->second.last_s <= SHUNT_SYN_HOLD_SECONDS;
   }
 
   // Remembers the flow unless this packet ends it. Where that cannot be, the flow goes, now and later, as one that is
@@ -201,7 +208,7 @@ class Walker {
       return;
     }
     walk_.effect = FlowEffect::kRemember;
-    walk_.confirms = !opens_ || plain_udp_;
+    MarkEntry();
     Note("flow table", [&] { return fmt::format("{} → {}, remembered", why, RealText(real_index)); });
   }
 
@@ -327,15 +334,16 @@ void Apply(const Walk& walk, DataplaneTables& tables) {
       break;
     case FlowEffect::kRemember: {
       TrackedFlow& flow = tables.flows[key];
-      flow = {walk.real_index, tables.now_s, walk.confirms, flow.changes + 1};
+      flow = {walk.real_index, tables.now_s, walk.confirms, walk.closing.value_or(false), flow.changes + 1};
       break;
     }
     case FlowEffect::kTouch: {
       TrackedFlow& flow = tables.flows.at(key);
       const bool lags = tables.now_s - flow.seen_s >= SHUNT_FLOW_STAMP_LAG_SECONDS;
-      const bool is_first = walk.confirms && !flow.confirmed;
-      if (lags || is_first) {
-        flow = {flow.real_index, tables.now_s, flow.confirmed || walk.confirms, flow.changes + 1};
+      const bool confirmed = flow.confirmed || walk.confirms;
+      const bool closing = walk.closing.value_or(flow.closing);
+      if (lags || confirmed != flow.confirmed || closing != flow.closing) {
+        flow = {flow.real_index, tables.now_s, confirmed, closing, flow.changes + 1};
       }
       break;
     }

@@ -25,6 +25,7 @@ struct TrackedFlow {
   uint16_t real_index = 0;
   uint32_t seen_s = 0;     // when its last packet came, or up to SHUNT_FLOW_STAMP_LAG_SECONDS before
   bool confirmed = false;  // a packet was seen after the one that opened it
+  bool closing = false;    // TCP: the client sent FIN or RST, and no data since
   uint32_t changes = 0;    // of this entry; wraps around
   bool operator==(const TrackedFlow&) const = default;
 };
@@ -81,6 +82,7 @@ struct Walk {
   uint32_t real_entry = 0;
   FlowEffect effect = FlowEffect::kNone;  // whatever the verdict
   bool confirms = false;                  // kRemember, kTouch: the entry is a confirmed one now
+  std::optional<bool> closing;            // the same: it is closing now, or not any more
 
   uint64_t inner_bytes = 0;     // IP packet, from its header on
   bool counts_traffic = false;  // the VIP's and the real's counters go up, and the flow is one of the real's

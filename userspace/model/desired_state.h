@@ -30,7 +30,7 @@ enum class RealState : uint8_t {
 inline constexpr uint32_t kMaxWeight = 65535;
 inline constexpr uint32_t kDefaultWeight = 10;
 inline constexpr uint32_t kMaxRealsPerVip = 16383;
-inline constexpr uint32_t kMaxIdleSeconds = 21600;  // the flow table tells times up to 18 hours apart
+inline constexpr uint32_t kMaxIdleSeconds = 21600;  // the flow table tells times up to 9 hours apart
 
 struct Real {
   uint32_t weight = kDefaultWeight;  // 0 to kMaxWeight; 0 takes no new flows

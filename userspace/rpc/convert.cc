@@ -184,7 +184,8 @@ v1::Flows ToFlows(const Plan& plan, std::span<const FlowEntry> flows, size_t lim
   for (const auto& [key, vip] : plan.vips) vips.emplace(vip.entry.id, std::pair(key, &vip));
   v1::Flows out;
   out.set_more(flows.size() > limit);
-  for (const auto& [ref, flow, idle_seconds, confirmed] : flows.first(std::min(limit, flows.size()))) {
+  for (const FlowEntry& entry : flows.first(std::min(limit, flows.size()))) {
+    const RememberedFlow& flow = entry.flow;
     const auto found = vips.find(flow.vip_id);
     if (found == vips.end()) continue;
     const auto& [key, vip] = found->second;
@@ -194,7 +195,7 @@ v1::Flows ToFlows(const Plan& plan, std::span<const FlowEntry> flows, size_t lim
     row.set_source(flow.source.ToString());
     row.set_destination(VipKey{key.address, flow.destination_port, key.protocol}.ToString());
     row.set_real(real->second.address.ToString());
-    row.set_idle_seconds(idle_seconds);
+    row.set_idle_seconds(entry.idle_seconds);
   }
   return out;
 }

@@ -19,9 +19,9 @@
 /* Chunks of ring memory (4 MiB each), made as rings need them. */
 #define SHUNT_MAX_RING_CHUNKS 1024u
 
-/* An entry of the flow table that no packet confirmed is dropped after so many seconds. The allowance of new entries
- * follows: so many seconds of flood fill half of the table. */
-#define SHUNT_UNCONFIRMED_FLOW_SECONDS 30u
+/* An entry of the flow table that no packet confirmed, or whose flow is closing, is dropped after so many silent
+ * seconds. The allowance of new entries follows: so many seconds of flood fill half of the table. */
+#define SHUNT_BRIEF_FLOW_SECONDS 30u
 
 /* The flow table's stamps lag behind by less than so many seconds: not every packet writes to its flow's line. */
 #define SHUNT_FLOW_STAMP_LAG_SECONDS 4u

@@ -129,13 +129,15 @@ struct shunt_flow_line {
 };
 SHUNT_ASSERT_SIZE(struct shunt_flow_line, 64);
 
-/* An entry: bits 32 to 63 the tag, bit 31 CONFIRMED, bits 16 to 30 the real's index within its VIP (0: free), bits 0 to
- * 15 the second in which a packet of the flow was last seen (CLOCK_MONOTONIC_COARSE, modulo 65536). */
+/* An entry: bits 32 to 63 the tag, bit 31 CONFIRMED, bits 16 to 30 the real's index within its VIP (0: free), bit 15
+ * CLOSING, bits 0 to 14 the second in which a packet of the flow was last seen (CLOCK_MONOTONIC_COARSE, modulo 32768).
+ */
 #define SHUNT_FLOW_TAG_SHIFT 32
 #define SHUNT_FLOW_CONFIRMED (1ull << 31) /* seen after the packet that opened it; a SYN of a flood never is */
 #define SHUNT_FLOW_REAL_SHIFT 16
 #define SHUNT_FLOW_REAL_MASK 0x7fffu
-#define SHUNT_FLOW_STAMP_MASK 0xffffu
+#define SHUNT_FLOW_CLOSING (1ull << 15) /* TCP: the client said FIN or RST, and sent no data since */
+#define SHUNT_FLOW_STAMP_MASK 0x7fffu
 
 /* Whose flow it is, for user space; written behind the entry of the same place. User space takes it for one only if
  * its hash leads to that place and tag. The VIP's id stands for destination address and protocol. */
