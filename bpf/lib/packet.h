@@ -8,6 +8,9 @@
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
 #include <stdbool.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -44,10 +47,8 @@ struct packet {
 	__u16 protocol;
 	__u8 traffic_class; /* TOS of IPv4: DSCP and ECN */
 	bool is_ipv6;
-	bool opens_flow;  /* TCP: SYN alone. UDP: a QUIC header that begins a connection, if it is QUIC */
-	bool closes_flow; /* TCP: FIN or RST */
-	bool resets_flow; /* TCP: RST */
-	bool has_data;    /* TCP: behind the header */
+	__be32 tcp_word; /* TCP: data offset, flags and window, as they stand in the header */
+	bool quic_opens; /* UDP: if it is QUIC, a header that begins a connection */
 
 	/* set by flaw.h, for packets that are not to be balanced */
 	enum verdict flaw; /* what the packet ends as if it is ours; VERDICT_CONTINUE = nothing wrong with it */
@@ -66,6 +67,37 @@ struct packet {
 	__u32 real_entry;
 	const struct shunt_real *real;
 };
+
+/* SYN alone, or a QUIC header that begins a connection. */
+static __always_inline bool packet_opens_flow(const struct packet *packet)
+{
+	if (packet->protocol == PROTOCOL_TCP)
+		return (packet->tcp_word & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) == TCP_FLAG_SYN;
+	return packet->quic_opens;
+}
+
+static __always_inline bool packet_closes_flow(const struct packet *packet)
+{
+	return packet->tcp_word & (TCP_FLAG_FIN | TCP_FLAG_RST);
+}
+
+static __always_inline bool packet_resets_flow(const struct packet *packet)
+{
+	return packet->tcp_word & TCP_FLAG_RST;
+}
+
+static __always_inline __u32 tcp_header_bytes(__be32 tcp_word)
+{
+	return bpf_ntohl(tcp_word & TCP_DATA_OFFSET) >> 28 << 2;
+}
+
+/* Of TCP. */
+static __always_inline bool packet_has_data(const struct packet *packet)
+{
+	__u32 ip_header_bytes = packet->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+
+	return packet->tcp_word && packet->ip_bytes > ip_header_bytes + tcp_header_bytes(packet->tcp_word);
+}
 
 /* Reads a frame from front to back. */
 struct cursor {

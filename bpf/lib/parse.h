@@ -77,7 +77,7 @@ static __always_inline enum verdict stage_ethernet(struct packet *packet, struct
 
 	if (!ethernet)
 		return VERDICT_PASS_UNREADABLE;
-	ether_type = ethernet->h_proto;
+	ether_type = *(const __be16 *)((const void *)ethernet + 2 * ETH_ALEN); /* at any alignment */
 	packet->l3_offset = sizeof(*ethernet);
 	if (max_vlan_tags > 0 && !parse_vlan(packet, cursor, &ether_type))
 		return VERDICT_PASS_UNREADABLE;
@@ -105,15 +105,14 @@ static __always_inline bool quic_opens_flow(__u8 first, __u32 version)
 static __always_inline bool parse_tcp(struct packet *packet, struct cursor *cursor, __u32 payload_bytes)
 {
 	const struct tcphdr *tcp = cursor_take(cursor, sizeof(*tcp));
+	__u32 header_bytes;
 
-	if (!tcp || tcp->doff < 5 || tcp->doff * 4 > payload_bytes)
+	if (!tcp)
 		return false;
 	packet->ports = *(const __u32 *)tcp;
-	packet->opens_flow = tcp->syn && !tcp->ack && !tcp->rst;
-	packet->closes_flow = tcp->fin || tcp->rst;
-	packet->resets_flow = tcp->rst;
-	packet->has_data = tcp->doff * 4 < payload_bytes;
-	return true;
+	packet->tcp_word = tcp_flag_word(tcp);
+	header_bytes = tcp_header_bytes(packet->tcp_word);
+	return header_bytes >= sizeof(*tcp) && header_bytes <= payload_bytes;
 }
 
 static __always_inline bool parse_udp(struct packet *packet, struct cursor *cursor, __u32 payload_bytes)
@@ -131,7 +130,7 @@ static __always_inline bool parse_udp(struct packet *packet, struct cursor *curs
 	if (udp_bytes < sizeof(*udp) + sizeof(*quic))
 		return true;
 	quic = cursor_take(cursor, sizeof(*quic));
-	packet->opens_flow = quic && quic_opens_flow(quic->first, quic->version);
+	packet->quic_opens = quic && quic_opens_flow(quic->first, quic->version);
 	return true;
 }
 

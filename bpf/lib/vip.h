@@ -27,9 +27,10 @@ static __always_inline __u32 vip_service(__be16 port, __u8 protocol)
 	return service.word;
 }
 
-static __always_inline const struct shunt_vip *vip_lookup(const struct packet *packet, __u64 table, __u32 service)
+static __always_inline const struct shunt_vip *vip_lookup(__u64 table, __u64 address_high, __u64 address_low,
+							  __u32 service)
 {
-	__u64 hash = shunt_vip_hash(table, packet->destination.halves[0], packet->destination.halves[1], service);
+	__u64 hash = shunt_vip_hash(table, address_high, address_low, service);
 	__u32 lines = config.vip_lines, groups = config.vip_groups, group = shunt_vip_group(hash, groups), number;
 	const struct shunt_vip_displacements *displacements;
 	const struct shunt_vip *vip;
@@ -44,8 +45,8 @@ static __always_inline const struct shunt_vip *vip_lookup(const struct packet *p
 	if (table & SHUNT_VIP_TABLE_HALF)
 		number += lines;
 	vip = bpf_map_lookup_elem(&vip_table, &number);
-	if (!vip || vip->address.halves[1] != packet->destination.halves[1] ||
-	    vip->address.halves[0] != packet->destination.halves[0] || *(const __u32 *)&vip->port != service)
+	if (!vip || vip->address.halves[1] != address_low || vip->address.halves[0] != address_high ||
+	    *(const __u32 *)&vip->port != service)
 		return NULL;
 	return vip;
 }
@@ -53,7 +54,8 @@ static __always_inline const struct shunt_vip *vip_lookup(const struct packet *p
 /* Without ports: does the packet belong to some VIP of its destination address? */
 static __always_inline enum verdict vip_by_address(const struct packet *packet, __u64 table)
 {
-	const struct shunt_vip *address = vip_lookup(packet, table, vip_service(0, 0));
+	const struct shunt_vip *address =
+		vip_lookup(table, packet->destination.halves[0], packet->destination.halves[1], vip_service(0, 0));
 
 	/* An empty line looks like the entry of the address ::, but for its flags. */
 	if (!address || !(address->flags & (SHUNT_VIP_HAS_TCP | SHUNT_VIP_HAS_UDP)))
@@ -75,15 +77,23 @@ static __always_inline enum verdict vip_by_address(const struct packet *packet, 
 	}
 }
 
+/* A function of its own: packets whose port has a VIP do not carry its weight. */
+static __noinline const struct shunt_vip *vip_for_every_port(__u64 table, __u64 address_high, __u64 address_low,
+							     __u8 protocol)
+{
+	if (!(table & SHUNT_VIP_TABLE_ANY_PORT))
+		return NULL;
+	return vip_lookup(table, address_high, address_low, vip_service(0, protocol));
+}
+
 /* The VIP of a packet with ports, or NULL. */
 static __always_inline const struct shunt_vip *vip_by_ports(const struct packet *packet, __u64 table)
 {
+	__u64 high = packet->destination.halves[0], low = packet->destination.halves[1];
 	const struct shunt_vip *vip =
-		vip_lookup(packet, table, vip_service(packet->destination_port, packet->protocol));
+		vip_lookup(table, high, low, vip_service(packet->destination_port, packet->protocol));
 
-	if (!vip && table & SHUNT_VIP_TABLE_ANY_PORT)
-		vip = vip_lookup(packet, table, vip_service(0, packet->protocol));
-	return vip;
+	return likely(vip) ? vip : vip_for_every_port(table, high, low, packet->protocol);
 }
 
 static __always_inline enum verdict stage_vip(struct packet *packet)

@@ -75,14 +75,14 @@ struct shunt_control {
 };
 SHUNT_ASSERT_SIZE(struct shunt_control, 16);
 
-/* One slot of a ring: indices into the VIP's own reals, 1 to 32767, added to real_base; 0 = none. Written as one
- * 32-bit word. */
+/* One slot of a ring: indices into the VIP's own reals, 1 to 32767, added to real_base; 0 = none. Read and written as
+ * one 32-bit word. */
 struct shunt_ring_slot {
 	__u16 current_real;  /* who serves new flows of this slot */
 	__u16 previous_real; /* 0: stable, the ring alone decides. Another than current_real: moving, it serves the
 			      * flows that are not remembered. The same: settled, but remembered flows may go elsewhere.
 			      * Highest bit: SHUNT_SLOT_HOLD. */
-};
+} __attribute__((aligned(4)));
 SHUNT_ASSERT_SIZE(struct shunt_ring_slot, 4);
 
 #define SHUNT_SLOT_HOLD 0x8000u /* moving: for now new flows, too, go to the previous real */
