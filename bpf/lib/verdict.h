@@ -12,11 +12,11 @@
 #define VERDICT_ROOM 32 /* a power of two, so that a mask tells the verifier that the index is inside */
 _Static_assert(VERDICT_COUNT <= VERDICT_ROOM, "more verdicts than room for their actions");
 
-/* XDP action of a verdict, from the list. A stage that ends in no verdict is a bug that tracepoints show: XDP_ABORTED
- * is 0. */
-const __u8 verdict_actions[VERDICT_ROOM] = {
-#define SHUNT_VERDICT_ACTION(name, action, sentence) [VERDICT_##name] = XDP_##action,
-	SHUNT_VERDICTS(SHUNT_VERDICT_ACTION)
+/* XDP action of each verdict, in the order of the list. VERDICT_CONTINUE is a stage that ends in none: a bug that
+ * tracepoints show. */
+const __u8 verdict_actions[VERDICT_ROOM] = {XDP_ABORTED,
+#define SHUNT_VERDICT_ACTION(name, action, sentence) XDP_##action,
+					    SHUNT_VERDICTS(SHUNT_VERDICT_ACTION)
 #undef SHUNT_VERDICT_ACTION
 };
 

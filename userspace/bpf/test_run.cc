@@ -39,12 +39,13 @@ Result<UniqueFd> OpenProgramById(uint32_t id) {
   return FailErrno(fmt::format("opening program {}", id), errno);
 }
 
-Result<UniqueFd> LinkNativeXdp(int program_fd, uint32_t ifindex) {
-  LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
+Result<UniqueFd> LinkXdp(int program_fd, uint32_t ifindex, XdpLinkMode mode) {
+  const bool native = mode == XdpLinkMode::kNative;
+  LIBBPF_OPTS(bpf_link_create_opts, options, .flags = native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
   UniqueFd link(bpf_link_create(program_fd, static_cast<int>(ifindex), BPF_XDP, &options));
-  if (!link.valid())
-    return FailErrno(fmt::format("attaching a program to interface {} in native mode", ifindex), errno);
-  return link;
+  if (link.valid()) return link;
+  return FailErrno(
+      fmt::format("attaching a program to interface {} in {} mode", ifindex, native ? "native" : "generic"), errno);
 }
 
 }  // namespace shunt

@@ -24,7 +24,8 @@ Status RunLiveFrames(int program_fd, std::span<const std::byte> frame, uint32_t 
 // Any program in this kernel.
 Result<UniqueFd> OpenProgramById(uint32_t id);
 
-// Attached in native mode as the only program, for as long as the descriptor lives.
-Result<UniqueFd> LinkNativeXdp(int program_fd, uint32_t ifindex);
+// Attached as the only program, for as long as the descriptor lives.
+enum class XdpLinkMode { kNative, kGeneric };
+Result<UniqueFd> LinkXdp(int program_fd, uint32_t ifindex, XdpLinkMode mode);
 
 }  // namespace shunt

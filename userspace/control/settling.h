@@ -26,8 +26,8 @@ inline constexpr std::chrono::seconds kStampLag{4};  // a flow may have been see
 struct SettleTimes {
   // Packets that open a flow go to the previous real for so long after a change; unset: until the slot settles.
   std::optional<std::chrono::seconds> hold;
-  std::chrono::seconds settle{};  // after a change, and after the last refusal, until a slot stops moving
-  std::chrono::seconds idle{};    // a flow that is silent for longer is forgotten
+  std::chrono::seconds settle{};              // after a change, and after the last refusal, until a slot stops moving
+  std::chrono::seconds idle{};                // a flow that is silent for longer is forgotten
   std::optional<std::chrono::seconds> brief;  // the same of one that is not confirmed or closing; unset: as `idle`
 };
 SettleTimes TimesOf(const VipKey& key, const VipSettings& settings, bool quic);

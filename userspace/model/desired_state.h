@@ -17,8 +17,8 @@ namespace shunt {
 using HashKey = std::array<uint8_t, 16>;  // 128 bits, the same on every balancer of a VIP
 
 enum class Tracking : uint8_t {
-  kNone,  // the ring alone decides; flows may move when the ring changes
-  kAll,   // every flow is remembered; the oldest gives way when the table is full
+  kNone,    // the ring alone decides; flows may move when the ring changes
+  kAll,     // every flow is remembered; the oldest gives way when the table is full
   kMoving,  // flows are remembered only where the ring changed hands, until it has settled (control/tracking.md)
 };
 
@@ -55,7 +55,7 @@ struct Vip {
   std::optional<uint8_t> outer_ttl;
   std::optional<uint32_t> udp_idle_seconds;
   std::optional<uint32_t> tcp_settle_seconds;
-  bool quic = false;  // UDP only: QUIC's long headers tell which packets open a flow (RFC 9000, RFC 9369)
+  bool quic = false;                // UDP only: QUIC's long headers tell which packets open a flow (RFC 9000, RFC 9369)
   std::map<IpAddress, Real> reals;  // by address
   bool operator==(const Vip&) const = default;
 };
