@@ -36,12 +36,13 @@ step() {
 }
 
 # poll SECONDS COMMAND…: again and again until the command succeeds; 1 when the time is over.
+POLL_PAUSE_SECONDS=0.05
 poll() {
   local deadline=$(($(now_ms) + $1 * 1000))
   shift
   until "$@"; do
     (($(now_ms) < deadline)) || return 1
-    sleep 0.05
+    sleep "$POLL_PAUSE_SECONDS"
   done
 }
 

@@ -190,9 +190,10 @@ lab_nginx_config() { # NODE: every file below its folder; uploads are stored so 
 daemon off;
 user root;
 worker_processes 1;
+worker_rlimit_nofile 16384; # a connection and a file for each download
 pid $dir/tmp/nginx.pid;
 error_log $dir/nginx-error.log;
-events { worker_connections 4096; }
+events { worker_connections 16384; } # with few left nginx resets those that have not asked yet
 http {
   access_log off;
   client_body_temp_path $dir/tmp/body;
@@ -309,6 +310,15 @@ lab_ctl() {
   local n=$1
   shift
   "$SHUNTCTL" --socket="$LAB/balancer$n/shuntd.sock" "$@"
+}
+
+# lab_vip_entry VIP REAL=WEIGHT…: a VIP of a configuration file. In a file all its reals come at once; of reals that are
+# added one by one, each has to wait for new flows.
+lab_vip_entry() {
+  local vip=$1 real
+  shift
+  printf '  - vip: "%s"\n    reals:\n' "$vip"
+  for real; do printf '      - { address: "%s", weight: %s }\n' "${real%=*}" "${real##*=}"; done
 }
 
 # Frames that reached the balancer's XDP program, as its driver counts them.

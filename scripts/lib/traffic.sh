@@ -17,14 +17,19 @@ udp_ask() {
   lab_in "$1" python3 "$SHUNT_ROOT/scripts/lib/udp_client.py" "$2" "$LAB_UDP_PORT" "$3" "${4:-32}"
 }
 
-# fresh_flows NODE: from now on the client asks from 3000 ports that it has never used; a lab has 20 times as many. A
-# client that asks a lot comes back to its ports, and a flow that is remembered goes where it went before.
+# fresh_flows NODE: from now on the client asks from an address that it has never asked from; it has 60. A client that
+# asks a lot comes back to its ports, and a flow that is remembered goes where it went before.
 fresh_flows() {
-  local turn=0
+  local address gateway prefix _ turn=3 # .2 is its first one
   [[ ! -e $LAB/$1/turn ]] || turn=$(($(<"$LAB/$1/turn") + 1))
-  ((turn < 20)) || { echo "$1 has no fresh ports left"; return 1; }
+  ((turn < 63)) || { echo "$1 has no fresh addresses left"; return 1; }
   printf '%s' "$turn" >"$LAB/$1/turn"
-  lab_in "$1" sysctl -qw "net.ipv4.ip_local_port_range=$((5000 + turn * 3000)) $((7999 + turn * 3000))"
+  read -r address gateway prefix _ < <(lab_node_addresses "$1")
+  address=${gateway%.*}.$((${gateway##*.} - 1 + turn))/${address#*/}
+  lab_ip "$1" address add "$address" dev eth0
+  lab_ip "$1" address add "$prefix::$turn/64" dev eth0 nodad
+  lab_ip "$1" route replace default via "$gateway" src "${address%/*}"
+  lab_ip "$1" -6 route replace default via "$prefix::1" dev eth0 src "$prefix::$turn"
 }
 
 # count_of NAME FILE: lines that are NAME

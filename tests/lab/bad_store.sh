@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 bad_store() {
   cat <<'Y'
-defaults: { tracking: moving, ring_size: 65536 }
+defaults: { tracking: some, ring_size: 65536 }
 vips:
   - vip: "203.0.113.10:80/tcp"
     colour: green
@@ -25,7 +25,7 @@ names_every_problem() {
   : >"$LAB/balancer1/shuntd.log"
   ! lab_daemon_start 1 || { echo "it started"; return 1; }
   cat "$LAB/balancer1/shuntd.log"
-  for word in store.yaml:1: moving store.yaml:4: colour store.yaml:6: 65536 store.yaml:7: 10.2.2.300 store.yaml:9: 70000; do
+  for word in store.yaml:1: some store.yaml:4: colour store.yaml:6: 65536 store.yaml:7: 10.2.2.300 store.yaml:9: 70000; do
     grep -q -- "$word" "$LAB/balancer1/shuntd.log" || { echo "it does not say: $word"; return 1; }
   done
   expect_equal "the store" "$(cat "$LAB/balancer1/store.yaml")" "$(bad_store)"

@@ -37,20 +37,16 @@ outer_header_is() { # VIP_ADDRESS NAME FILTER
   poll 10 captured "$2" || { cat "$LAB/router/$2.log"; return 1; }
 }
 
-add_cross_vip() { # VIP REAL…
-  local vip=$1 real
-  shift
-  ctl vip add "$vip" >/dev/null
-  for real in "$@"; do ctl real add "$vip" "$real" >/dev/null; done
-}
-
 test_lab
 lab_daemon_start 1
-usual_vips 10 10 10 10
-add_cross_vip "$CROSS4:80/tcp" "${LAB_REALS6[@]}"
-add_cross_vip "$CROSS4:$LAB_UDP_PORT/udp" "${LAB_REALS6[@]}"
-add_cross_vip "[$CROSS6]:80/tcp" "${LAB_REALS4[@]}"
-add_cross_vip "[$CROSS6]:$LAB_UDP_PORT/udp" "${LAB_REALS4[@]}"
+{
+  usual_vips_file 10 10 10 10
+  for port in 80/tcp "$LAB_UDP_PORT/udp"; do
+    lab_vip_entry "$CROSS4:$port" "${LAB_REALS6[@]/%/=10}"
+    lab_vip_entry "[$CROSS6]:$port" "${LAB_REALS4[@]/%/=10}"
+  done
+} >"$SCRATCH/pairs.yaml"
+ctl apply -f "$SCRATCH/pairs.yaml" >/dev/null
 poll 20 next_hops_known
 head -c 1000000 /dev/urandom >"$SCRATCH/big"
 for n in 1 2 3 4; do cp "$SCRATCH/big" "$LAB/real$n/www/big"; done

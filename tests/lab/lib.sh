@@ -103,16 +103,50 @@ expect_status() {
   [[ $status == "$wanted" ]] || { printf '%s: exit status %s, expected %s; it said:\n%s\n' "$*" "$status" "$wanted" "$OUTPUT"; return 1; }
 }
 
-# nobody_new_on N: 200 requests by flows that nobody can have remembered, of each kind, none of them to real N
+# ---- who gets new flows: flows that nobody can have remembered
+
+USUAL_FLOWS=("http $VIP4" "http $VIP6" "udp $VIP4" "udp $VIP6") # KIND ADDRESS each
+
+# nobody_new_on N [FLOWS…]: 200 requests of each, none of them to real N
 nobody_new_on() {
-  local n=$1 kind address
+  local n=$1 flows kind address
+  shift
+  (($#)) || set -- "${USUAL_FLOWS[@]}"
   fresh_flows client1
-  for kind in http udp; do
-    for address in "$VIP4" "$VIP6"; do
-      "${kind}_ask" client1 "$address" 200 >"$SCRATCH/answers"
-      expect_answers "$SCRATCH/answers" 200
-      expect_equal "new requests to real$n by $kind to $address" "$(count_of "real$n" "$SCRATCH/answers")" 0
-    done
+  for flows; do
+    read -r kind address <<<"$flows"
+    "${kind}_ask" client1 "$address" 200 >"$SCRATCH/fresh"
+    expect_answers "$SCRATCH/fresh" 200
+    expect_equal "new requests to real$n by $flows" "$(count_of "real$n" "$SCRATCH/fresh")" 0
+  done
+}
+
+# soon_nobody_new_on N [FLOWS…]: the same within 20 s. Slots that changed hands give their old real new flows for the
+# time of the hold: 4 s for TCP, udp_idle_seconds for UDP.
+soon_nobody_new_on() { soon 200 0 0 "$@" && nobody_new_on "$@"; }
+
+# soon_somebody_new_on N [FLOWS…]: of 40 requests of each, 4 or more to real N within 20 s
+soon_somebody_new_on() { soon 40 4 40 "$@"; }
+
+# Not all the time: each new flow of a slot that moves wants a place in the flow table, and a refusal prolongs the hold.
+soon() { # COUNT LEAST MOST N [FLOWS…]
+  (($# > 4)) || set -- "$@" "${USUAL_FLOWS[@]}"
+  : >"$SCRATCH/asked"
+  POLL_PAUSE_SECONDS=0.7 poll 20 new_requests_on "$@" ||
+    { echo "new requests to real$4 after 20 s: not $2 to $3 of $1"; return 1; }
+  expect_equal "failed requests meanwhile" "$(count_of failed "$SCRATCH/asked")" 0
+}
+
+# Of COUNT requests of each, LEAST to MOST go to real N.
+new_requests_on() { # COUNT LEAST MOST N FLOWS…
+  local count=$1 least=$2 most=$3 n=$4 flows kind address seen
+  shift 4
+  fresh_flows client1 || return
+  for flows; do
+    read -r kind address <<<"$flows"
+    "${kind}_ask" client1 "$address" "$count" | tee -a "$SCRATCH/asked" >"$SCRATCH/fresh"
+    seen=$(count_of "real$n" "$SCRATCH/fresh")
+    ((seen >= least && seen <= most)) || return
   done
 }
 
@@ -123,14 +157,14 @@ ctl() { lab_ctl 1 "$@"; }
 # real_of VIP N: address of real N in the family of the VIP's address
 real_of() { if [[ $1 == \[* ]]; then echo "${LAB_REALS6[$2 - 1]}"; else echo "${LAB_REALS4[$2 - 1]}"; fi; }
 
-# add_vip VIP WEIGHT…: with real1, real2, … of these weights
-add_vip() {
-  local vip=$1 n=0 weight
-  shift
-  ctl vip add "$vip" >/dev/null
-  for weight in "$@"; do
-    n=$((n + 1))
-    ctl real add "$vip" "$(real_of "$vip" $n)" --weight="$weight" >/dev/null
+# usual_vips_file WEIGHT…: TCP and UDP in both families, real1, real2, … of these weights
+usual_vips_file() {
+  local vip n reals
+  printf '%s\n' 'defaults: { udp_idle_seconds: 2 }' 'vips:'
+  for vip in "$TCP4" "$TCP6" "$UDP4" "$UDP6"; do
+    reals=()
+    for n in $(seq $#); do reals+=("$(real_of "$vip" "$n")=${!n}"); done
+    lab_vip_entry "$vip" "${reals[@]}"
   done
 }
 
@@ -138,11 +172,63 @@ TCP4="$VIP4:80/tcp" TCP6="[$VIP6]:80/tcp" UDP4="$VIP4:$LAB_UDP_PORT/udp" UDP6="[
 
 next_hops_known() { [[ $(ctl -o json real list | jq '[.reals[] | select(.problem != "" and .problem != null)] | length') == 0 ]]; }
 
-# usual_vips WEIGHT…: TCP and UDP in both families, next hops resolved
+# usual_vips WEIGHT…: all at once, so that no slot has changed hands; next hops resolved
 usual_vips() {
-  local vip
-  for vip in "$TCP4" "$TCP6" "$UDP4" "$UDP6"; do add_vip "$vip" "$@"; done
+  usual_vips_file "$@" >"$SCRATCH/usual.yaml"
+  ctl apply -f "$SCRATCH/usual.yaml" >/dev/null
   poll 20 next_hops_known
+}
+
+# slots VIP STATE: how many are stable_slots, moving_slots, slots_with_exceptions
+slots() { ctl -o json vip show "$1" | jq ".settling.$2"; }
+some_slots() { (($(slots "$1" "$2") > 0)); }
+no_slots() { (($(slots "$1" "$2") == 0)); }
+all_stable() { no_slots "$1" moving_slots && no_slots "$1" slots_with_exceptions; }
+
+# ---- downloads: nginx gives 4 kB/s of /crawl/page, which pages_up made, to each; a curl has 200 of them
+
+CURL_DOWNLOADS=200
+
+pages_up() { # SECONDS
+  local n
+  head -c $(($1 * 4096)) /dev/urandom >"$SCRATCH/page"
+  for n in 1 2 3 4; do cp "$SCRATCH/page" "$LAB/real$n/www/page"; done
+}
+
+# downloads_start CURLS: and waits until all are under way
+downloads_start() {
+  local i
+  for i in $(seq "$1"); do
+    lab_start "client$((i % 2 + 1))" "downloads$i" curl -sS --no-progress-meter -Z --parallel-immediate \
+      --parallel-max "$CURL_DOWNLOADS" --no-keepalive --connect-timeout 10 --max-time 120 -o /dev/null \
+      -w '%{http_code} %{size_download}\n' "http://$VIP4/crawl/page?n=[1-$CURL_DOWNLOADS]"
+  done
+  poll 20 downloads_run "$1" ||
+    { echo "$(all_connections) of $(($1 * CURL_DOWNLOADS)) downloads are under way"; return 1; }
+}
+
+connections() { lab_in "real$1" ss -Htn state established '( sport = :80 )' | wc -l; }
+all_connections() {
+  local n sum=0
+  for n in 1 2 3 4; do sum=$((sum + $(connections "$n"))); done
+  echo "$sum"
+}
+downloads_run() { (($(all_connections) == $1 * CURL_DOWNLOADS)); }
+
+downloads_ended() {
+  local i
+  for i in $(seq "$1"); do lab_stopped "client$((i % 2 + 1))" "downloads$i" || return 1; done
+}
+
+# expect_whole_downloads CURLS: every one under way still, and whole in the end
+expect_whole_downloads() {
+  downloads_run "$1" || { echo "not all downloads are under way any more: $(all_connections)"; return 1; }
+  poll 120 downloads_ended "$1"
+  cat "$LAB"/client[12]/downloads*.log >"$SCRATCH/downloads"
+  rm -f "$LAB"/client[12]/downloads*.log
+  expect_equal "downloads that ended whole" \
+    "$(count_of "200 $(stat -c %s "$SCRATCH/page")" "$SCRATCH/downloads")" $(($1 * CURL_DOWNLOADS)) ||
+    { sort "$SCRATCH/downloads" | uniq -c | sort -rn | head -5; return 1; }
 }
 
 # Until the driver's count stands still between two readings of the verdicts, the sum is no fair comparison.

@@ -36,11 +36,15 @@ plain_udp_tells_no_new_flows() {
   expect_equal "new flows of $UDP4 in JSON" "$(ctl -o json vip show "$UDP4" | jq .traffic.new_flows)" null
 }
 
-slots() { metric "shunt_vip_slots{vip=\"$TCP4\",state=\"$1\"}"; }
-some_move() { (($(slots moving) > 0)); }
-all_stable() { [[ $(slots stable) == 65537 && $(slots moving) == 0 && $(slots with_exceptions) == 0 ]]; }
+metric_of_slots() { metric "shunt_vip_slots{vip=\"$TCP4\",state=\"$1\"}"; }
+some_move() { (($(metric_of_slots moving) > 0)); }
+all_are_stable() {
+  [[ $(metric_of_slots stable) == 65537 && $(metric_of_slots moving) == 0 && $(metric_of_slots with_exceptions) == 0 ]]
+}
 
-moving_slots_show() { # the reals were added one by one
+moving_slots_show() {
+  poll 20 all_are_stable
+  ctl real set "$TCP4" "$(real_of "$TCP4" 1)" --weight=20 >/dev/null
   poll 20 some_move
   expect_contains "vip show" "$(ctl vip show "$TCP4")" "min"
   expect_contains "vip show" "$(ctl vip show "$TCP4")" "if nothing else changes"
@@ -49,7 +53,7 @@ moving_slots_show() { # the reals were added one by one
 
 settled_slots_show() {
   ctl vip set "$TCP4" --tcp-settle=2 >/dev/null
-  poll 60 all_stable
+  poll 60 all_are_stable
   expect_contains "vip show" "$(ctl vip show "$TCP4")" "settled     yes"
   expect_equal "settles_in_seconds" "$(ctl -o json vip show "$TCP4" | jq .settling.settles_in_seconds)" null
 }

@@ -51,6 +51,29 @@ a_flow_outlives_a_crash() {
   expect_equal "checksum" "$(sha256sum <"$SCRATCH/slow")" "$(sha256sum <"$SCRATCH/big")"
 }
 
+# The slots that a drain has moved stay as they are while the daemon is dead, and settle under the next one.
+moving_slots_outlive_a_crash() {
+  local before
+  ctl vip set "$TCP4" --tcp-settle=6
+  downloads_start 1
+  ctl real drain "$TCP4" "$(real_of "$TCP4" 4)"
+  poll 5 some_slots "$TCP4" moving_slots
+  before=$(slots "$TCP4" moving_slots)
+  lab_daemon_stop 1 KILL
+  downloads_run 1
+  lab_daemon_start 1
+  poll 5 some_slots "$TCP4" moving_slots
+  expect_equal "moving slots after the crash" "$(slots "$TCP4" moving_slots)" "$before"
+  soon_nobody_new_on 4 "http $VIP4"
+  poll 20 no_slots "$TCP4" moving_slots
+  some_slots "$TCP4" slots_with_exceptions
+  expect_between "downloads by the drained real4" "$(connections 4)" 20 "$CURL_DOWNLOADS"
+  expect_whole_downloads 1
+  poll 40 all_stable "$TCP4"
+  nobody_new_on 4 "http $VIP4"
+  ctl real undrain "$TCP4" "$(real_of "$TCP4" 4)"
+}
+
 attached() { [[ $(lab_ip balancer1 -j link show dev eth0 | jq '.[0].xdp != null') == true ]]; }
 
 stops_in_time() {
@@ -89,12 +112,15 @@ a_second_daemon_is_refused() {
 test_lab
 lab_daemon_start 1
 usual_vips 10 15 20 25
+pages_up 20
 head -c 1000000 /dev/urandom >"$SCRATCH/big"
 for n in 1 2 3 4; do cp "$SCRATCH/big" "$LAB/real$n/www/big"; done
 
 it "SIGTERM and a restart under traffic lose no request and bring the state back" restart_loses_nothing TERM
 it "a crash and a restart under traffic lose no request and bring the state back" restart_loses_nothing KILL
 it "an open download outlives a crash and a restart" a_flow_outlives_a_crash
+it "slots that were moving at a crash settle after the restart, and 200 downloads outlive it" \
+  moving_slots_outlive_a_crash
 it "a store that was edited meanwhile is what the daemon comes back with" store_edited_meanwhile
 it "a second daemon on the same bpffs is refused and hurts nobody" a_second_daemon_is_refused
 it "packets still go through after the daemon was stopped" stops_in_time
