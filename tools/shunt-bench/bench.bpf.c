@@ -2,8 +2,9 @@
 /*
  * Runs a program under test many times in one BPF_PROG_TEST_RUN. The kernel hands each repetition the frame that the
  * one before it left, encapsulated or not; so a wrapper first puts it back as it was, makes it one of another flow,
- * and tail-calls the program. The clock is read inside, at the first and the last packet. Behind the wrappers stand
- * the programs that a balancer is compared with. Never installed but inside shunt-bench.
+ * and tail-calls the program. In slices of some packets the program takes turns with one that only drops; the clock is
+ * read inside, where a slice begins. Behind the wrappers stand the programs that a balancer is compared with. Never
+ * installed but inside shunt-bench.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -14,6 +15,7 @@
 
 #include "job.h"
 
+#define ETHERTYPE_AT 12
 #define OUTER_BYTES 20 /* of the encapsulation that answers are read from */
 #define FLOW_ADDRESS_MASK 0xffffffu
 #define FLOW_FIRST_PORT 1024u
@@ -35,10 +37,10 @@ struct {
 	__type(value, __u64);
 } answers SEC(".maps");
 
-/* By enum bench_program. */
+/* By enum bench_program, and further programs under test behind. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, BENCH_MAX_PROGRAMS);
 	__type(key, __u32);
 	__type(value, __u32);
 } next SEC(".maps");
@@ -138,7 +140,16 @@ static __always_inline void note_answer(struct xdp_md *ctx, struct bench_job *jo
 		*noted = answer;
 }
 
-/* Takes the time, and puts the frame back to its length. NULL: no packet for the program. */
+/* A slice begins: its time, and the other program's turn. */
+static __always_inline void begin_slice(struct bench_job *job)
+{
+	job->mark_ns[job->marks & (BENCH_MAX_MARKS - 1)] = bpf_ktime_get_ns();
+	job->marks++;
+	job->program = job->program == BENCH_FLOOR ? BENCH_SUBJECT : BENCH_FLOOR;
+	job->slice_left = job->slice_packets;
+}
+
+/* Keeps the books, and puts the frame back to its length. NULL: no packet for a program. */
 static __always_inline struct bench_job *begin(struct xdp_md *ctx)
 {
 	struct bench_job *job = the_job();
@@ -147,15 +158,15 @@ static __always_inline struct bench_job *begin(struct xdp_md *ctx)
 
 	if (!job)
 		return NULL;
-	if (job->done == 0)
-		job->first_ns = bpf_ktime_get_ns();
-	else if (job->noting || job->watched)
+	if (job->done && (job->noting || job->watched))
 		note_answer(ctx, job);
 	job->done++;
-	if (job->done == job->repetitions) {
-		job->last_ns = bpf_ktime_get_ns();
-		if (job->noting)
-			return NULL;
+	if (job->noting && job->done == job->repetitions)
+		return NULL;
+	if (job->slice_packets) {
+		if (job->slice_left == 0)
+			begin_slice(job);
+		job->slice_left--;
 	}
 	/* Else clang adds to the one pointer and then subtracts the other, which the verifier refuses. */
 	asm volatile("" : "+r"(frame_bytes));
@@ -166,96 +177,97 @@ static __always_inline struct bench_job *begin(struct xdp_md *ctx)
 	return job;
 }
 
-static __always_inline void set_destination(struct bench_job *job, __be16 *low, __be16 first)
+/* Fields are written in the widths in which programs read them: a processor forwards a store to a load only if the load
+ * is within it, and a frame from a wire has no stores to wait for. */
+union word {
+	__be16 halves[2];
+	__be32 whole;
+};
+
+union address_half {
+	__be16 quarters[4];
+	__be32 halves[2];
+	__u64 whole;
+};
+
+static __always_inline __be16 draw_destination(struct bench_job *job, __be16 first)
 {
-	if (job->vips > 1)
-		*low = bpf_htons(bpf_ntohs(first) + (__u16)(((draw(job) >> 48) * job->vips) >> 16));
+	return bpf_htons(bpf_ntohs(first) + (__u16)(((draw(job) >> 48) * job->vips) >> 16));
 }
 
-/* The packet is an IPv4 one of the next flow, but for its Ethernet header. */
-static __always_inline void make_ipv4(struct bench_job *job, struct iphdr *ip)
+static __always_inline void set_ports(void *ports, __u32 flow, const struct ports *head)
 {
-	struct ports *ports = (void *)(ip + 1);
+	union word word = {.halves = {bpf_htons(flow_port(flow)), head->destination}};
+
+	*(__be32 *)ports = word.whole;
+}
+
+/* The packet is an IPv4 one of the next flow, but for its Ethernet header; `head` is that of all of them. */
+static __always_inline void make_ipv4(struct bench_job *job, struct iphdr *ip, const struct iphdr *head)
+{
+	union word destination = {.whole = head->daddr};
 	__u32 flow = next_flow(job);
 
 	ip->saddr = bpf_htonl(flow_address(flow));
-	ports->source = bpf_htons(flow_port(flow));
-	set_destination(job, (__be16 *)&ip->daddr + 1, *(__be16 *)&job->heads[0][sizeof(struct ethhdr) + 18]);
+	set_ports(ip + 1, flow, (const void *)(head + 1));
+	if (job->vips > 1) {
+		destination.halves[1] = draw_destination(job, destination.halves[1]);
+		ip->daddr = destination.whole;
+	}
 }
 
-static __always_inline void make_ipv6(struct bench_job *job, struct ipv6hdr *ip, const __u8 *head)
+static __always_inline void make_ipv6(struct bench_job *job, struct ipv6hdr *ip, const struct ipv6hdr *head)
 {
-	struct ports *ports = (void *)(ip + 1);
+	union address_half source, destination;
 	__u32 flow = next_flow(job);
 
-	ip->saddr.in6_u.u6_addr32[3] = bpf_htonl(flow_address(flow));
-	ports->source = bpf_htons(flow_port(flow));
-	set_destination(job, &ip->daddr.in6_u.u6_addr16[7], *(__be16 *)&head[sizeof(struct ethhdr) + 38]);
+	source.whole = ((const __u64 *)&head->saddr)[1];
+	source.halves[1] = bpf_htonl(flow_address(flow));
+	((__u64 *)&ip->saddr)[1] = source.whole;
+	set_ports(ip + 1, flow, (const void *)(head + 1));
+	if (job->vips > 1) {
+		destination.whole = ((const __u64 *)&head->daddr)[1];
+		destination.quarters[3] = draw_destination(job, destination.quarters[3]);
+		((__u64 *)&ip->daddr)[1] = destination.whole;
+	}
 }
 
-static __always_inline int wrap_ipv4(struct xdp_md *ctx, const __u32 program)
+/* A constant index where time is measured: the kernel makes a direct jump of that. */
+static __always_inline int go_on(struct xdp_md *ctx, const struct bench_job *job)
 {
-	struct bench_job *job = begin(ctx);
-	void *data = (void *)(long)ctx->data;
-	struct iphdr *ip = data + sizeof(struct ethhdr);
-
-	if (!job || (void *)(ip + 1) + sizeof(struct ports) > (void *)(long)ctx->data_end)
-		return XDP_ABORTED;
-	copy_words(data, job->heads[0], sizeof(struct ethhdr));
-	make_ipv4(job, ip);
-	bpf_tail_call_static(ctx, &next, program);
+	if (job->program == BENCH_FLOOR)
+		bpf_tail_call_static(ctx, &next, BENCH_FLOOR);
+	else if (job->program == BENCH_SUBJECT)
+		bpf_tail_call_static(ctx, &next, BENCH_SUBJECT);
+	else
+		bpf_tail_call(ctx, &next, job->program);
 	return XDP_ABORTED;
 }
 
-static __always_inline int wrap_ipv6(struct xdp_md *ctx, const __u32 program)
+/* The one wrapper. Of a mixture each packet's family is drawn, and the whole head is written anew. */
+SEC("xdp")
+int wrap(struct xdp_md *ctx)
 {
 	struct bench_job *job = begin(ctx);
 	void *data = (void *)(long)ctx->data;
-	struct ipv6hdr *ip = data + sizeof(struct ethhdr);
-
-	if (!job || (void *)(ip + 1) + sizeof(struct ports) > (void *)(long)ctx->data_end)
-		return XDP_ABORTED;
-	copy_words(data, job->heads[0], sizeof(struct ethhdr));
-	make_ipv6(job, ip, job->heads[0]);
-	bpf_tail_call_static(ctx, &next, program);
-	return XDP_ABORTED;
-}
-
-/* Either family, drawn for each packet: the whole head is written anew. */
-static __always_inline int wrap_mixed(struct xdp_md *ctx, const __u32 program)
-{
-	struct bench_job *job = begin(ctx);
-	void *data = (void *)(long)ctx->data;
-	void *head;
+	void *ip = data + sizeof(struct ethhdr);
+	const void *head;
 
 	if (!job || data + BENCH_HEAD_BYTES > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
-	if (draw(job) >> 63) {
-		head = job->heads[1];
+	if (job->mixed) {
+		head = job->heads[draw(job) >> 63];
 		copy_words(data, head, BENCH_HEAD_BYTES);
-		make_ipv6(job, data + sizeof(struct ethhdr), head);
 	} else {
-		copy_words(data, job->heads[0], BENCH_HEAD_BYTES);
-		make_ipv4(job, data + sizeof(struct ethhdr));
+		head = job->heads[0];
+		copy_words(data, head, sizeof(struct ethhdr));
 	}
-	bpf_tail_call_static(ctx, &next, program);
-	return XDP_ABORTED;
+	if (*(__be16 *)(head + ETHERTYPE_AT) == bpf_htons(ETH_P_IP))
+		make_ipv4(job, ip, head + sizeof(struct ethhdr));
+	else
+		make_ipv6(job, ip, head + sizeof(struct ethhdr));
+	return go_on(ctx, job);
 }
-
-/* Each wrapper twice, since a change of `next` is slow: before the program under test, and before the one that drops.
- */
-#define WRAPPER(family)                                                                                                \
-	SEC("xdp") int wrap_##family##_subject(struct xdp_md *ctx)                                                     \
-	{                                                                                                              \
-		return wrap_##family(ctx, BENCH_SUBJECT);                                                              \
-	}                                                                                                              \
-	SEC("xdp") int wrap_##family##_floor(struct xdp_md *ctx)                                                       \
-	{                                                                                                              \
-		return wrap_##family(ctx, BENCH_FLOOR);                                                                \
-	}
-WRAPPER(ipv4)
-WRAPPER(ipv6)
-WRAPPER(mixed)
 
 /* The least a program can do: its time is the wrapper's own. */
 SEC("xdp")

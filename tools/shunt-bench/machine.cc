@@ -45,14 +45,20 @@ Machine ThisMachine() {
           .spectre_v2 = FirstLine("/sys/devices/system/cpu/vulnerabilities/spectre_v2")};
 }
 
-Status TakeCpu(uint32_t cpu, pid_t thread) {
+Status LeaveNetwork() {
+  if (unshare(CLONE_NEWNET) == 0) return {};
+  return FailErrno("making a network namespace (are you root?)", errno);
+}
+
+Status TakeCpu(uint32_t cpu, CpuUse use, pid_t thread) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(cpu, &set);
-  const sched_param lowest{.sched_priority = 1};
+  const sched_param parameters{.sched_priority = static_cast<int>(use)};
   if (sched_setaffinity(thread, sizeof(set), &set) != 0) return FailErrno(fmt::format("moving to CPU {}", cpu), errno);
-  if (sched_setscheduler(thread, SCHED_FIFO, &lowest) == 0) return {};
-  return FailErrno("becoming a real-time thread", errno);
+  const int policy = use == CpuUse::kOrdinary ? SCHED_OTHER : SCHED_FIFO;
+  if (sched_setscheduler(thread, policy, &parameters) == 0) return {};
+  return FailErrno("setting the priority of a thread", errno);
 }
 
 }  // namespace shunt::bench

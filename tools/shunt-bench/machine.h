@@ -21,8 +21,16 @@ struct Machine {
 
 Machine ThisMachine();
 
-// This thread runs on that CPU from now on, ahead of all ordinary ones, so that whatever else goes on there disturbs
-// less.
-Status TakeCpu(uint32_t cpu);
+// This thread, and those it starts, are in a network namespace of their own from now on; gone with the process. So
+// nothing that is attached or sent meets anybody else.
+Status LeaveNetwork();
+
+enum class CpuUse {
+  kOrdinary,  // as everything else; the kernel's own threads get their share
+  kLoad,      // before all that is ordinary
+  kClock,     // before load, too
+};
+// A thread (0: this one) runs on that CPU from now on.
+Status TakeCpu(uint32_t cpu, CpuUse use, pid_t thread = 0);
 
 }  // namespace shunt::bench

@@ -12,6 +12,7 @@
 namespace shunt::bench {
 
 struct Options {
+  Machine machine;
   bool json = false;
   uint32_t rounds = 0;
   uint32_t cpu = 0;  // that measures

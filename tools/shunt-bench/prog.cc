@@ -12,8 +12,8 @@
 namespace shunt::bench {
 namespace {
 
-constexpr uint32_t kQuickSlices = 15;
-constexpr uint32_t kSlices = 50;
+constexpr uint32_t kQuickTurns = 25;
+constexpr uint32_t kTurns = 60;
 
 // Programs of others, measured with the packets of the first case.
 Result<std::vector<ProgramCase>> CasesOf(const std::vector<uint32_t>& program_ids, std::vector<UniqueFd>& fds) {
@@ -29,13 +29,13 @@ Result<std::vector<ProgramCase>> CasesOf(const std::vector<uint32_t>& program_id
 
 Status MeasureRounds(Wrapper& wrapper, const Options& options, const std::vector<ProgramCase>& cases,
                      std::vector<Row>& rows) {
-  Progress progress;
+  const Progress progress;
   for (const ProgramCase& one : cases) rows.push_back({.name = one.name, .unit = "ns", .target = one.target});
   for (uint32_t round = 0; round < options.rounds; ++round) {
     for (size_t i = 0; i < cases.size(); ++i) {
       progress.Show(fmt::format("round {} of {}: {}", round + 1, options.rounds, cases[i].name));
       if (auto set = wrapper.SetSubject(cases[i].program_fd); !set) return set;
-      const auto net_ns = wrapper.NetNs(cases[i].load, options.quick ? kQuickSlices : kSlices);
+      const auto net_ns = wrapper.NetNs(cases[i].load, options.quick ? kQuickTurns : kTurns);
       if (!net_ns) return std::unexpected(net_ns.error());
       rows[i].samples.push_back(*net_ns);
     }
@@ -84,7 +84,7 @@ Result<Report> MeasurePrograms(const Options& options) {
 
   std::erase_if(cases, [&options](const ProgramCase& one) { return !one.name.contains(options.only); });
 
-  Report report{.verb = "prog", .machine = ThisMachine()};
+  Report report{.verb = "prog", .machine = options.machine};
   auto measured = MeasureRounds(*wrapper, options, cases, report.rows);
   if (!measured) return std::unexpected(measured.error());
   std::ranges::move(RatioRows(setup->ratios, report.rows), std::back_inserter(report.rows));

@@ -63,7 +63,7 @@ Status SendEach(Wrapper& wrapper, const Instance& instance, uint32_t flows) {
 Result<std::unique_ptr<Instance>> OpenAll(Wrapper& wrapper) {
   DesiredState desired = FreshState();
   desired.vips[NumberedVip(kMoving)] = VipWithReals(kReals, Tracking::kAll);
-  auto instance = OpenWith({.capacities = {.max_vips = 64, .max_reals = 1024, .max_flows = 2 * kMillion}}, desired);
+  auto instance = OpenWith({.capacities = {.max_vips = 64, .max_reals = 1024, .max_flows = kMillion * 6 / 5}}, desired);
   if (!instance) return instance;
   if (auto filled = SendEach(wrapper, **instance, kMillion); !filled) return std::unexpected(filled.error());
   return instance;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "tools/shuntctl/table.h"
@@ -17,7 +18,7 @@ using ctl::Table;
 
 std::string Number(double value, std::string_view unit) {
   if (unit == "x") return fmt::format("{:.2f}", value);
-  if (value >= 1000) return ctl::Grouped(static_cast<uint64_t>(value + 0.5));
+  if (value >= 1000) return ctl::Grouped(static_cast<uint64_t>(std::llround(value)));
   return value < 10 && value != static_cast<uint64_t>(value) ? fmt::format("{:.2f}", value)
                                                              : fmt::format("{:.1f}", value);
 }
@@ -98,7 +99,7 @@ Progress::Progress() : terminal_(isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() { Show(""); }
 
-void Progress::Show(std::string_view line) {
+void Progress::Show(std::string_view line) const {
   if (!terminal_) return;
   fmt::print(stderr, "\r\033[K{}", line);
   std::fflush(stderr);

@@ -61,7 +61,7 @@ class Progress {
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  void Show(std::string_view line);
+  void Show(std::string_view line) const;
 
  private:
   bool terminal_;

@@ -36,7 +36,7 @@ class Generator {
  public:
   Generator(int program_fd, std::vector<std::byte> frame, uint32_t ifindex, uint32_t cpu)
       : thread_([this, program_fd, frame = std::move(frame), ifindex, cpu] {
-          status_ = TakeCpu(cpu);
+          status_ = TakeCpu(cpu, CpuUse::kLoad);
           while (status_ && !stop_) status_ = RunLiveFrames(program_fd, frame, ifindex, kPacketsPerCall, kBatch);
         }) {}
   ~Generator() {
@@ -60,7 +60,7 @@ class Generator {
 
 Result<double> MeasureOnce(Wrapper& wrapper, const WireLab& lab, const WireCase& one,
                            std::chrono::milliseconds length) {
-  const auto link = LinkNativeXdp(one.program_fd, lab.balancer_ifindex());
+  const auto link = LinkXdp(one.program_fd, lab.balancer_ifindex(), XdpLinkMode::kNative);
   if (!link) return std::unexpected(link.error());
   const auto generator_fd = wrapper.PrepareGenerator(one.load);
   if (!generator_fd) return std::unexpected(generator_fd.error());
@@ -96,15 +96,14 @@ Result<std::vector<WireCase>> MakeCases(const Wrapper& wrapper, const Instance& 
 }  // namespace
 
 Result<Report> MeasureWire(const Options& options) {
-  const Machine machine = ThisMachine();
-  if (machine.cpus < kMinimumCpus) return Fail(ErrorKind::kInvalid, "measuring on a wire: this needs two CPUs");
+  if (options.machine.cpus < kMinimumCpus) return Fail(ErrorKind::kInvalid, "measuring on a wire: this needs two CPUs");
   const auto lab = WireLab::Make(options.cpu, options.cpu == 0 ? 1 : 0);
   if (!lab) return std::unexpected(lab.error());
   auto wrapper = Wrapper::Open();
   if (!wrapper) return std::unexpected(wrapper.error());
   const auto sink_fd = wrapper->Sink();
   if (!sink_fd) return std::unexpected(sink_fd.error());
-  const auto sink = LinkNativeXdp(*sink_fd, lab->outside_ifindex());
+  const auto sink = LinkXdp(*sink_fd, lab->outside_ifindex(), XdpLinkMode::kNative);
   if (!sink) return std::unexpected(sink.error());
   const auto balancer = Instance::Open({.interface_index = lab->balancer_ifindex()});
   if (!balancer) return std::unexpected(balancer.error());
@@ -114,9 +113,9 @@ Result<Report> MeasureWire(const Options& options) {
   const auto cases = MakeCases(*wrapper, **balancer);
   if (!cases) return std::unexpected(cases.error());
 
-  Report report{.verb = "wire", .machine = machine};
+  Report report{.verb = "wire", .machine = options.machine};
   for (const WireCase& one : *cases) report.rows.push_back({.name = one.name, .unit = "packets/s"});
-  Progress progress;
+  const Progress progress;
   for (uint32_t round = 0; round < options.rounds; ++round) {
     for (size_t i = 0; i < cases->size(); ++i) {
       progress.Show(fmt::format("round {} of {}: {}", round + 1, options.rounds, (*cases)[i].name));

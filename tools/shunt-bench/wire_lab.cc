@@ -23,14 +23,13 @@ constexpr const char* kOutside = "wire-outside";
 // Unlike the outer end's, this name must be nobody else's: the kernel's threads of all namespaces are called by it.
 std::string InsideName() { return fmt::format("wire{}", getpid()); }
 
-Status EnterNamespace() {
-  if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) return FailErrno("making a network namespace (are you root?)", errno);
-  // /sys/class/net shows the namespace that it was mounted in.
-  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-      mount("sysfs", "/sys", "sysfs", 0, nullptr) != 0) {
-    return FailErrno("mounting /sys in a namespace of its own", errno);
+// /sys/class/net shows the namespace that it was mounted in.
+Status MountSys() {
+  if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+      mount("sysfs", "/sys", "sysfs", 0, nullptr) == 0) {
+    return {};
   }
-  return {};
+  return FailErrno("mounting a /sys of our own", errno);
 }
 
 Status Shell(const std::string& command) {
@@ -53,7 +52,7 @@ pid_t ReceiverOf(const std::string& interface) {
 }  // namespace
 
 Result<WireLab> WireLab::Make(uint32_t generator_cpu, uint32_t receiver_cpu) {
-  if (auto entered = EnterNamespace(); !entered) return std::unexpected(entered.error());
+  if (auto mounted = MountSys(); !mounted) return std::unexpected(mounted.error());
   const std::string inside = InsideName();
   if (auto made = Shell(fmt::format("ip link add {0} type veth peer name {1} && ip link set {0} up && ip link set {1} "
                                     "mtu 1600 up",
@@ -77,7 +76,7 @@ Status WireLab::MoveReceiver() const {
   if (!threaded) return FailErrno(fmt::format("giving {} a receiving thread, by {}", inside, path), errno);
   const pid_t receiver = ReceiverOf(inside);
   if (receiver == 0) return Fail(ErrorKind::kNotFound, fmt::format("looking for the receiving thread of {}", inside));
-  return TakeCpu(receiver_cpu_, receiver);
+  return TakeCpu(receiver_cpu_, CpuUse::kLoad, receiver);
 }
 
 }  // namespace shunt::bench

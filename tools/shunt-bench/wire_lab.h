@@ -14,7 +14,7 @@ namespace shunt::bench {
 //          sink ◄─ outside ◄──────── inside ◄─ XDP_TX
 class WireLab {
  public:
-  // The calling thread moves to a namespace of its own, gone with the process.
+  // In this thread's network namespace, which is nobody else's (LeaveNetwork()). It gets a /sys of its own.
   static Result<WireLab> Make(uint32_t generator_cpu, uint32_t receiver_cpu);
 
   // The thread that receives at the inner end runs on its CPU from now on. Call it when a program was attached there:

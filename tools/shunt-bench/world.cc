@@ -11,25 +11,25 @@ namespace {
 constexpr uint32_t kTableFlows = 65536;
 constexpr uint64_t kFlood = 10 * uint64_t{kTableFlows};
 constexpr double kFloodEndS = 10;
-constexpr uint32_t kCohortFlows = 4000;
-// Before the first change, in the same moment, and when new flows no longer go to the previous real.
-constexpr double kCohortsAtS[] = {0, 2, 7};
-constexpr auto kFlows = static_cast<uint32_t>(std::size(kCohortsAtS)) * kCohortFlows;
 constexpr uint32_t kSettleSeconds = 8;
 constexpr double kHandshakeS = 3;                   // so soon a client repeats a SYN, if it does
 constexpr uint64_t kStrangers = uint64_t{1} << 31;  // flows of the flood are numbered from here on
 
 }  // namespace
 
-Result<std::unique_ptr<World>> World::Make(const History& history, Tracking tracking) {
-  std::unique_ptr<World> world(new World(history, tracking));
+// Before the first change; the same, silent over all that happens, but not as long as slots take to settle; in the
+// moment of the first change; and when new flows no longer go to the previous real.
+const World::Habit World::kHabits[] = {
+    {}, {.quiet_from_s = 1.75, .quiet_until_s = 9.25}, {.opens_at_s = 2}, {.opens_at_s = 8}};
+
+Result<std::unique_ptr<World>> World::Make(const History& history, Tracking tracking, Wrapper& wrapper) {
+  std::unique_ptr<World> world(new World(history, tracking, wrapper));
   for (uint32_t i = 0; i < history.balancers; ++i) {
     auto instance = Instance::Open({.capacities = {.max_vips = 64, .max_reals = 1024, .max_flows = kTableFlows}});
     if (!instance) return std::unexpected(instance.error());
-    auto wrapper = Wrapper::Open(kFlows);
-    if (!wrapper) return std::unexpected(wrapper.error());
-    if (auto set = wrapper->SetSubject((*instance)->program_fd()); !set) return std::unexpected(set.error());
-    world->balancers_.push_back({std::move(*instance), std::move(*wrapper)});
+    const auto subject = wrapper.AddSubject((*instance)->program_fd());
+    if (!subject) return std::unexpected(subject.error());
+    world->balancers_.push_back({std::move(*instance), *subject});
   }
   return world;
 }
@@ -43,8 +43,8 @@ Status World::Begin(uint8_t life) {
   broken_.assign(kFlows, false);
   cohorts_.clear();
   uint32_t first = 0;
-  for (const double opens_at_s : kCohortsAtS) {
-    Cohort& cohort = cohorts_.emplace_back(Cohort{.opens_at_s = opens_at_s});
+  for (const Habit& habit : kHabits) {
+    Cohort& cohort = cohorts_.emplace_back(Cohort{.habit = habit});
     const uint32_t share = kCohortFlows / history_.balancers;
     for (uint32_t i = 0; i < history_.balancers; ++i) cohort.stretches.push_back({first + i * share, share, i});
     first += kCohortFlows;
@@ -81,6 +81,9 @@ Status World::Apply(const Change& change) {
   if (change.balancer_leaves) LoseBalancer();
   if (!change.edit) return {};
   change.edit(desired_.vips.at(vip()));
+  // Whatever a real had is lost with it, also if it comes back.
+  const std::vector<bool> serves = ServingReals();
+  for (uint16_t& at : answers_) at = serves[at] ? at : 0;
   return ApplyDesired();
 }
 
@@ -90,7 +93,7 @@ Status World::Step(double now_s) {
   }
   if (auto flooded = SendFlood(now_s); !flooded) return flooded;
   for (Cohort& cohort : cohorts_) {
-    if (cohort.opens_at_s > now_s) continue;
+    if (!cohort.habit.SpeaksAt(now_s)) continue;
     if (auto sent = SendAll(cohort, now_s); !sent) return sent;
   }
   for (Balancer& balancer : in_service()) {
@@ -103,8 +106,11 @@ Status World::SendFlood(double now_s) {
   if (!history_.flood) return {};
   const auto wanted = static_cast<uint64_t>(static_cast<double>(kFlood) * std::min(1.0, now_s / kFloodEndS));
   if (wanted <= flooded_ + 1) return {};
-  const Load load{.frame = MakeFrame(vip(), PacketKind::kSyn), .flows = kStrangers, .first_flow = kStrangers};
-  const auto sent = balancers_.front().wrapper.Send(load, static_cast<uint32_t>(wanted - flooded_));
+  const Load load{.frame = MakeFrame(vip(), PacketKind::kSyn),
+                  .flows = kStrangers,
+                  .first_flow = kStrangers,
+                  .subject = balancers_.front().subject};
+  const auto sent = wrapper_.Send(load, static_cast<uint32_t>(wanted - flooded_));
   flooded_ = wanted;
   return sent;
 }
@@ -115,23 +121,32 @@ Status World::SendAll(Cohort& cohort, double now_s) {
   const PacketKind kind = opening ? PacketKind::kSyn : PacketKind::kAck;
   if (cohort.packets++ == 0) cohort.opened_at_s = now_s;
   for (const Stretch& stretch : cohort.stretches) {
-    const Load load{
-        .frame = MakeFrame(vip(), kind), .flows = stretch.count, .sequential = true, .first_flow = stretch.first};
-    const auto answers = balancers_[stretch.balancer].wrapper.SendNoting(load);
+    const Load load{.frame = MakeFrame(vip(), kind),
+                    .flows = stretch.count,
+                    .sequential = true,
+                    .first_flow = stretch.first,
+                    .subject = balancers_[stretch.balancer].subject};
+    const auto answers = wrapper_.SendNoting(load);
     if (!answers) return std::unexpected(answers.error());
     Compare(stretch.first, *answers);
   }
   return {};
 }
 
-void World::Compare(uint64_t first, const std::vector<uint16_t>& answers) {
+std::vector<bool> World::ServingReals() const {
   std::vector<bool> serves(kMaxRealIndex + size_t{1});
   for (const auto& [address, real] : desired_.vips.at(vip()).reals) {
     serves[size_t{address.bytes()[14]} << 8 | address.bytes()[15]] = true;
   }
+  return serves;
+}
+
+void World::Compare(uint64_t first, const std::vector<uint16_t>& answers) {
+  const std::vector<bool> serves = ServingReals();
   for (size_t i = 0; i < answers.size(); ++i) {
     uint16_t& at = answers_[first + i];
-    if (at != 0 && at != answers[i] && serves[at]) broken_[first + i] = true;
+    const bool left = at != answers[i] && serves[at];
+    if (left || answers[i] == 0) broken_[first + i] = true;
     at = answers[i];
   }
 }

@@ -34,9 +34,12 @@ struct History {
 class World {
  public:
   static constexpr double kEndS = 22;
+  static constexpr uint32_t kCohortFlows = 3000;
+  static constexpr uint32_t kFlows = 4 * kCohortFlows;
   static constexpr uint16_t kReals = 10;  // 1 to 10, of weight 10
 
-  static Result<std::unique_ptr<World>> Make(const History& history, Tracking tracking);
+  // `wrapper` outlives the world, and can note kFlows answers.
+  static Result<std::unique_ptr<World>> Make(const History& history, Tracking tracking, Wrapper& wrapper);
 
   // A new life, in which nothing has happened yet; each has a VIP and a hash key of its own.
   Status Begin(uint8_t life);
@@ -44,14 +47,13 @@ class World {
   // What happens up to now: changes, then a packet of each flow that is open, then the sweeper.
   Status Step(double now_s);
 
-  uint64_t flows() const { return answers_.size(); }
   uint64_t broken() const;  // flows that left a real which still served
   uint64_t slots_moving();  // of all balancers
 
  private:
   struct Balancer {
     std::unique_ptr<Instance> instance;
-    Wrapper wrapper;
+    uint32_t subject = 0;  // of the wrapper
   };
   // Flows that take the same way: those of one cohort that one balancer gets.
   struct Stretch {
@@ -59,25 +61,38 @@ class World {
     uint64_t count = 0;
     size_t balancer = 0;
   };
+  // When flows are opened, and a time in which they say nothing.
+  struct Habit {
+    double opens_at_s = 0;
+    double quiet_from_s = kEndS;
+    double quiet_until_s = kEndS;
+    bool SpeaksAt(double now_s) const {
+      return now_s >= opens_at_s && (now_s < quiet_from_s || now_s >= quiet_until_s);
+    }
+  };
   struct Cohort {
-    double opens_at_s = 0;       // not before
+    Habit habit;
     double opened_at_s = kEndS;  // when it really was
     uint32_t packets = 0;        // of each flow, so far
     std::vector<Stretch> stretches = {};
   };
+  static const Habit kHabits[kFlows / kCohortFlows];
 
-  World(const History& history, Tracking tracking) : history_(history), tracking_(tracking) {}
+  World(const History& history, Tracking tracking, Wrapper& wrapper)
+      : history_(history), tracking_(tracking), wrapper_(wrapper) {}
   Status Apply(const Change& change);
   Status ApplyDesired();
   void LoseBalancer();
   Status SendAll(Cohort& cohort, double now_s);
   Status SendFlood(double now_s);
+  std::vector<bool> ServingReals() const;  // by number
   void Compare(uint64_t first, const std::vector<uint16_t>& answers);
   VipKey vip() const { return NumberedVip(life_, history_.protocol); }
   std::span<Balancer> in_service() { return std::span(balancers_).first(serving_); }
 
   const History history_;
   const Tracking tracking_;
+  Wrapper& wrapper_;
   std::vector<Balancer> balancers_;
 
   uint8_t life_ = 0;

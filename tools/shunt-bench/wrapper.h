@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The wrapper programs of bench.bpf.c, loaded: run any XDP program over many packets of many flows, and tell what
-// one took. Not here: which programs and packets (prog.cc and the others). One thread.
+// one took. Not here: which programs and packets (prog.cc and the others).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
+#include "tools/shunt-bench/job.h"
 #include "userspace/base/result.h"
 #include "userspace/bpf/object.h"
 
@@ -22,21 +25,25 @@ struct Load {
   bool sequential = false;  // from `first_flow` on, one after another; else drawn by lot
   uint64_t first_flow = 0;  // the lowest
   uint16_t watched = 0;     // SendWatching(): the low 16 bits of a real's address
+  uint32_t subject = 0;     // from AddSubject(); 0: the one of SetSubject(), which alone is measured
   uint32_t vips = 1;        // destinations, drawn by lot: the frame's and the addresses behind it
 };
 
-// All runs but the generator's are of the subject, the program under test.
+// Runs go through the subject, the program under test. One at a time, from any thread.
 class Wrapper {
  public:
-  // `answers`: flows that SendNoting() can note.
+  // `answers`: flows that SendNoting() can note. The wrapper is attached to the loopback interface, which must be one
+  // of a namespace of our own: a test run of a program that is attached nowhere waits some ten milliseconds, twice.
   static Result<Wrapper> Open(uint32_t answers = 1);
 
-  // From now on; takes some milliseconds.
+  // From now on.
   Status SetSubject(int program_fd);
+  // One more subject, for loads that name it.
+  Result<uint32_t> AddSubject(int program_fd);
 
-  // Nanoseconds per packet of the subject alone: the load goes through it and through a program that only drops, in
-  // slices that take turns, each too short to be interrupted often; told is the median of their differences.
-  Result<double> NetNs(const Load& load, uint32_t slices);
+  // Nanoseconds per packet of the subject alone: it takes turns with a program that only drops, in slices too short to
+  // be interrupted often; told is the median of their differences. At most 120 turns.
+  Result<double> NetNs(const Load& load, uint32_t turns);
 
   Status Send(const Load& load, uint32_t packets);
 
@@ -55,11 +62,19 @@ class Wrapper {
   Result<uint64_t> ReadSunk() const;
 
  private:
-  Status SetJob(const Load& load, uint64_t packets, bool noting);
-  // Nanoseconds per packet, the wrapper's own included; `program` is an enum bench_program.
-  Result<double> RunTimed(const Load& load, int program, uint32_t packets);
+  struct JobOptions {
+    uint32_t packets = 0;
+    uint32_t slice_packets = 0;  // 0: all of them go to the subject
+    bool noting = false;
+  };
+  Status SetJob(const Load& load, const JobOptions& options);
+  Result<bench_job> Run(const Load& load, const JobOptions& options);
+  Result<bench_job> RunLocked(const Load& load, const JobOptions& options);
 
   Object object_;
+  UniqueFd loop_link_;
+  std::unique_ptr<std::mutex> running_ = std::make_unique<std::mutex>();
+  uint32_t subjects_ = 0;  // added
   BpfMap jobs_, next_, sunk_;
   MappedArray<uint64_t> answers_;
   uint64_t random_ = 88172645463325252;  // of the random numbers; never 0
