@@ -24,7 +24,6 @@ static __always_inline int finish(enum verdict verdict, __u64 frame_bytes, __u32
 {
 	__u32 number = verdict;
 	struct shunt_verdict_count *count = bpf_map_lookup_elem(&verdict_counters, &number);
-
 	int action;
 
 	if (!count)
