@@ -164,19 +164,20 @@ static __always_inline bool parse_ipv4(struct packet *packet, struct cursor *cur
 static __always_inline bool parse_ipv6(struct packet *packet, struct cursor *cursor)
 {
 	const struct ipv6hdr *ip = cursor_take(cursor, sizeof(*ip));
-	__u32 payload_bytes, available = cursor_left(cursor);
+	__u32 first_word, payload_bytes, available = cursor_left(cursor);
 
-	if (!ip || ip->version != 6)
+	if (!ip)
 		return false;
+	first_word = bpf_ntohl(*(const __be32 *)ip); /* version, traffic class, flow label */
 	payload_bytes = bpf_ntohs(ip->payload_len);
-	if (payload_bytes > available)
+	if (first_word >> 28 != 6 || payload_bytes > available)
 		return false;
 	packet->ip_bytes = sizeof(*ip) + payload_bytes;
 	packet->protocol = ip->nexthdr;
-	packet->traffic_class = ip->priority << 4 | ip->flow_lbl[0] >> 4;
+	packet->traffic_class = first_word >> 20;
 	address_from_ipv6(&packet->source, &ip->saddr);
 	address_from_ipv6(&packet->destination, &ip->daddr);
-	if (address_is_mapped(&packet->source) || address_is_mapped(&packet->destination))
+	if (unlikely(address_is_mapped(&packet->source) || address_is_mapped(&packet->destination)))
 		return false;
 	return parse_transport(packet, cursor, payload_bytes);
 }

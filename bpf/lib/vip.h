@@ -81,8 +81,6 @@ static __always_inline enum verdict vip_by_address(const struct packet *packet, 
 static __noinline const struct shunt_vip *vip_for_every_port(__u64 table, __u64 address_high, __u64 address_low,
 							     __u8 protocol)
 {
-	if (!(table & SHUNT_VIP_TABLE_ANY_PORT))
-		return NULL;
 	return vip_lookup(table, address_high, address_low, vip_service(0, protocol));
 }
 
@@ -93,7 +91,9 @@ static __always_inline const struct shunt_vip *vip_by_ports(const struct packet 
 	const struct shunt_vip *vip =
 		vip_lookup(table, high, low, vip_service(packet->destination_port, packet->protocol));
 
-	return likely(vip) ? vip : vip_for_every_port(table, high, low, packet->protocol);
+	if (likely(vip) || !(table & SHUNT_VIP_TABLE_ANY_PORT))
+		return vip;
+	return vip_for_every_port(table, high, low, packet->protocol);
 }
 
 static __always_inline enum verdict stage_vip(struct packet *packet)

@@ -79,7 +79,7 @@ TEST_CASE("IPv6 in IPv6 is encapsulated byte for byte") {
   const FrameResult result = harness.Run(BuildFrame(packet));
   CHECK(result.verdict == VERDICT_TX_ENCAPSULATED);
   CHECK(result.frame == Concat({FromHex("02000000 0b12 02000000 0001 86dd"
-                                        "6b917059 003c 29 40"
+                                        "6b94bacf 003c 29 40"
                                         "20010db8 00070000 00000000 00000002"
                                         "20010db8 00070000 00000000 00000012"),
                                 Tail(packet)}));
@@ -97,8 +97,8 @@ TEST_CASE("the low 32 bits of an IPv6 outer source are filled from the flow hash
   Harness harness(EncapsulationPlan());
   const PacketSpec packet{.destination = "2001:db8:1::10", .destination_port = 8443};
   CHECK(harness.Run(BuildFrame(packet)).frame == Concat({FromHex("02000000 0b12 02000000 0001 86dd"
-                                                                 "6006fbc1 003c 29 ff"
-                                                                 "20010db8 00090000 00000000 1176fbc1"
+                                                                 "60083274 003c 29 ff"
+                                                                 "20010db8 00090000 00000000 1a683274"
                                                                  "20010db8 00070000 00000000 00000012"),
                                                          Tail(packet)}));
 }

@@ -17,25 +17,30 @@ static inline __attribute__((always_inline)) __u64 shunt_hash_word(__u64 hash, _
 	return hash ^ (hash >> 32);
 }
 
+/* The same of a word whose high bits matter: a high bit reaches few bits of a product, so it goes into the low half
+ * first.
+ */
+static inline __attribute__((always_inline)) __u64 shunt_hash_full_word(__u64 key, __u64 word)
+{
+	word ^= key;
+	return shunt_hash_word(word, word >> 32);
+}
+
 /* Hash of one flow of an IPv4 VIP. `ports` is source port in the low, destination port in the next 16 bits, each in
  * network byte order as it stands in the packet. */
 static inline __attribute__((always_inline)) __u64 shunt_flow_hash_ipv4(const __u64 key[2], __u32 source, __u32 ports)
 {
-	__u64 hash = key[0] ^ ((__u64)ports << 32 | source);
-
-	/* A high bit reaches few bits of a product: the ports go into the low half, too. */
-	return shunt_hash_word(shunt_hash_word(hash, hash >> 32), key[1]);
+	return shunt_hash_word(shunt_hash_full_word(key[0], (__u64)ports << 32 | source), key[1]);
 }
 
-/* The same for IPv6; the source address in two words, which are mixed side by side. The rotation keeps what a change of
- * one does for certain apart from what a change of the other does. */
+/* The same for IPv6; the source address in two words. All three words are mixed side by side, for none waits for
+ * another; the swap of bytes keeps what a change of one does for certain apart from what a change of another does. */
 static inline __attribute__((always_inline)) __u64 shunt_flow_hash_ipv6(const __u64 key[2], __u64 source_high,
 									__u64 source_low, __u32 ports)
 {
-	__u64 low = shunt_hash_word(key[1], source_low);
-	__u64 hash = shunt_hash_word(key[0], source_high) ^ (low << 23 | low >> 41);
+	__u64 hash = shunt_hash_word(key[0] ^ key[1], ports) ^ shunt_hash_full_word(key[0], source_high);
 
-	return shunt_hash_word(shunt_hash_word(hash, ports), key[1]);
+	return shunt_hash_word(hash ^ __builtin_bswap64(shunt_hash_full_word(key[1], source_low)), key[1]);
 }
 
 /* Slot of a hash: multiply and shift in place of a division. Uses the upper half, as the flow table's tag does; the
