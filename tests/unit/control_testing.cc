@@ -155,7 +155,7 @@ void WatchedDataplane::CheckVip(const VipKey& key, const PlannedVip& vip, const 
 
 Status WatchedDataplane::SetReals(std::span<const RealWrite> reals) {
   return Write(
-      "SetReals", [&] { return memory_.SetReals(reals); },
+      "SetReals", [&] { return memory().SetReals(reals); },
       [&] {
         for (const auto& [entry, real] : reals) reals_[entry] = real;
       });
@@ -163,7 +163,7 @@ Status WatchedDataplane::SetReals(std::span<const RealWrite> reals) {
 
 Status WatchedDataplane::ClearReals(std::span<const uint32_t> entries) {
   return Write(
-      "ClearReals", [&] { return memory_.ClearReals(entries); },
+      "ClearReals", [&] { return memory().ClearReals(entries); },
       [&] {
         for (const uint32_t entry : entries) reals_.erase(entry);
       });
@@ -171,7 +171,7 @@ Status WatchedDataplane::ClearReals(std::span<const uint32_t> entries) {
 
 Status WatchedDataplane::SetVips(const Plan& plan) {
   return Write(
-      "SetVips", [&] { return memory_.SetVips(plan); },
+      "SetVips", [&] { return memory().SetVips(plan); },
       [&] {
         vips_ = plan.vips;
         std::erase_if(served_by_, [&](const auto& entry) { return !vips_.contains(entry.first.first); });
@@ -182,7 +182,7 @@ Status WatchedDataplane::SetSlots(uint32_t vip_id, const std::shared_ptr<const R
                                   std::span<const uint32_t> slots) {
   if (fail_slots_) return Fail(ErrorKind::kSystem, "writing slots: was made to fail");
   ++slot_writes_;
-  if (auto passed = memory_.SetSlots(vip_id, ring, slots); !passed) return passed;
+  if (auto passed = memory().SetSlots(vip_id, ring, slots); !passed) return passed;
   const std::lock_guard lock(mutex_);
   for (auto& [key, vip] : vips_) {
     if (vip.entry.id == vip_id) vip.ring = ring;
@@ -194,7 +194,7 @@ Status WatchedDataplane::SetSlots(uint32_t vip_id, const std::shared_ptr<const R
 Status WatchedDataplane::ForgetFlowsExcept(const Plan& plan) {
   // Nothing names an index that was freed any more: it may stand for another real from now on.
   return Write(
-      "ForgetFlowsExcept", [&] { return memory_.ForgetFlowsExcept(plan); },
+      "ForgetFlowsExcept", [&] { return memory().ForgetFlowsExcept(plan); },
       [&] {
         std::erase_if(served_by_, [&](const auto& entry) {
           const auto vip = plan.vips.find(entry.first.first);
@@ -204,11 +204,11 @@ Status WatchedDataplane::ForgetFlowsExcept(const Plan& plan) {
 }
 
 Status WatchedDataplane::ResetTraffic(std::span<const uint32_t> vip_ids, std::span<const uint32_t> entries) {
-  return Write("ResetTraffic", [&] { return memory_.ResetTraffic(vip_ids, entries); }, [] {});
+  return Write("ResetTraffic", [&] { return memory().ResetTraffic(vip_ids, entries); }, [] {});
 }
 
 Status WatchedDataplane::CarryTraffic(uint32_t from, uint32_t to) {
-  return Write("CarryTraffic", [&] { return memory_.CarryTraffic(from, to); }, [] {});
+  return Write("CarryTraffic", [&] { return memory().CarryTraffic(from, to); }, [] {});
 }
 
 FakeNextHops::FakeNextHops() : event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/forwarding_dataplane.h"
 #include "userspace/base/unique_fd.h"
 #include "userspace/dataplane/dataplane.h"
 #include "userspace/dataplane/memory_dataplane.h"
@@ -48,9 +49,9 @@ std::string Difference(const Plan& a, const Plan& b);
 
 // Passes everything on to a MemoryDataplane. Beside it keeps the tables from the calls alone, and after each checks
 // that every VIP serves from a whole ring, whose reals all stand in the VIP's own entries.
-class WatchedDataplane final : public Dataplane {
+class WatchedDataplane final : public ForwardingDataplane {
  public:
-  explicit WatchedDataplane(const Capacities& capacities) : memory_(capacities) {}
+  using ForwardingDataplane::ForwardingDataplane;
 
   // Writes number `first` to `last`, counted from 1 from now on, fail. What the sweeper does by itself is not counted.
   void FailWrites(size_t first, size_t last);
@@ -61,47 +62,19 @@ class WatchedDataplane final : public Dataplane {
   size_t slot_writes() const { return slot_writes_; }
   std::vector<std::string> violations() const;  // so far
   void BeforeEachWrite(std::function<void()> action) { before_write_ = std::move(action); }
-  MemoryDataplane& memory() { return memory_; }
 
-  Capacities capacities() const override { return memory_.capacities(); }
-  Result<Plan> Read() override { return memory_.Read(); }
   Status SetReals(std::span<const RealWrite> reals) override;
   Status ClearReals(std::span<const uint32_t> entries) override;
   Status SetVips(const Plan& plan) override;
   Status SetSlots(uint32_t vip_id, const std::shared_ptr<const Ring>& ring, std::span<const uint32_t> slots) override;
-  Status Synchronize() override { return memory_.Synchronize(); }
-  uint64_t flow_places() const override { return memory_.flow_places(); }
-  Result<std::vector<FlowEntry>> ReadFlowEntries(uint64_t first_place, uint64_t places) override {
-    return memory_.ReadFlowEntries(first_place, places);
-  }
-  Result<size_t> DropFlows(std::span<const FlowRef> flows) override { return memory_.DropFlows(flows); }
-  Result<std::vector<Refusals>> ReadRefusals(std::span<const uint32_t> ids) override {
-    return memory_.ReadRefusals(ids);
-  }
-  Result<std::vector<RememberedFlow>> ReadFlows(size_t limit) override { return memory_.ReadFlows(limit); }
   Status ForgetFlowsExcept(const Plan& plan) override;
   Status ResetTraffic(std::span<const uint32_t> vip_ids, std::span<const uint32_t> entries) override;
   Status CarryTraffic(uint32_t from, uint32_t to) override;
-  Result<std::vector<Traffic>> ReadVipTraffic(std::span<const uint32_t> ids) override {
-    return memory_.ReadVipTraffic(ids);
-  }
-  Result<std::vector<Traffic>> ReadRealTraffic(std::span<const uint32_t> entries) override {
-    return memory_.ReadRealTraffic(entries);
-  }
-  Result<std::vector<VerdictCount>> ReadVerdicts() override { return memory_.ReadVerdicts(); }
-  Result<std::vector<double>> ReadFlowEstimates(std::span<const uint32_t> entries) override {
-    return memory_.ReadFlowEstimates(entries);
-  }
-  Status TurnFlowEstimates() override { return memory_.TurnFlowEstimates(); }
-  Result<FrameResult> RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) override {
-    return memory_.RunFrame(frame, ingress_ifindex);
-  }
 
  private:
   Status Write(const std::string& name, const std::function<Status()>& pass_on, const std::function<void()>& note);
   void CheckVip(const VipKey& key, const PlannedVip& vip, const std::string& after);
 
-  MemoryDataplane memory_;
   std::function<void()> before_write_;
   std::atomic<size_t> writes_ = 0;
   std::atomic<size_t> slot_writes_ = 0;

@@ -53,6 +53,8 @@ class ForwardingDataplane : public Dataplane {
     return memory_.RunFrame(frame, ingress_ifindex);
   }
 
+  MemoryDataplane& memory() { return memory_; }
+
  private:
   MemoryDataplane memory_;
 };
