@@ -121,7 +121,8 @@ SHUNT_ASSERT_SIZE(struct shunt_real, 64);
 /*
  * One line of `flow_table`: eight remembered flows, each one word that is read, entered, touched and dropped by
  * compare and swap. A flow may stand in the line that the low half of its hash picks; the tag is the high half.
- * Two flows share an entry if both halves agree: with n flows remembered, the odds are n / 2^47 or less for each.
+ * Two flows share an entry if both halves agree: with n flows remembered, on a share f of the slots, the odds are about
+ * n / (f * 2^47) for each.
  */
 #define SHUNT_FLOWS_PER_LINE 8u
 struct shunt_flow_line {
