@@ -5,6 +5,7 @@ sources in 198.18.0.0/15 (RFC 2544: addresses for such tests) and random ports.
 
 A client of the lab. Every frame leaves by INTERFACE, whose namespace the lab made. Prints how many were sent.
 """
+import errno
 import random
 import socket
 import struct
@@ -31,6 +32,17 @@ def syn(ethernet: bytes, destination: bytes, port: int) -> bytes:
     return ethernet + header + tcp
 
 
+def send(link: socket.socket, frame: bytes) -> None:
+    while True:
+        try:
+            link.send(frame)
+            return
+        except OSError as error:  # the link's queue is full: it empties as soon as its CPU gets to it
+            if error.errno != errno.ENOBUFS:
+                raise
+            time.sleep(0.001)
+
+
 def main() -> None:
     interface, gateway_mac, vip, port, count, rate = sys.argv[1:7]
     destination = socket.inet_aton(vip)
@@ -41,7 +53,7 @@ def main() -> None:
         for sent in range(int(count)):
             if sent % BURST == 0:
                 time.sleep(max(0.0, started + sent / int(rate) - time.monotonic()))
-            link.send(syn(ethernet, destination, int(port)))
+            send(link, syn(ethernet, destination, int(port)))
     print(count)
 
 
