@@ -25,7 +25,6 @@ struct flow_question {
 	struct shunt_flow_key key;
 	__u64 hash;
 	union slot slot;
-	__u32 real_base;
 	bool tracks_all;
 	bool held;  /* unknown flows, new ones too, go to the previous real */
 	bool opens; /* the packet opens a flow, or cannot be told from one that does */
@@ -210,7 +209,7 @@ static __always_inline __u64 flow_unmarks(const struct packet *packet)
 }
 
 static __always_inline struct flow_question flow_question(const struct packet *packet, union slot slot,
-							  bool tells_opening)
+							  bool tells_opening, bool opens)
 {
 	return (struct flow_question){
 		.key = {.source = packet->source,
@@ -219,12 +218,11 @@ static __always_inline struct flow_question flow_question(const struct packet *p
 			.destination_port = packet->destination_port},
 		.hash = packet->flow_hash,
 		.slot = slot,
-		.real_base = packet->vip->real_base,
 		.tracks_all = packet->vip->flags & SHUNT_VIP_TRACK_ALL,
 		.held = slot.reals.previous_real & SHUNT_SLOT_HOLD || (!slot.reals.current_real && !tells_opening),
-		.opens = packet_opens_flow(packet) || !tells_opening,
+		.opens = opens || !tells_opening,
 		.resets = packet_resets_flow(packet),
-		.marks = flow_marks(packet, packet_opens_flow(packet) && tells_opening),
+		.marks = flow_marks(packet, opens),
 	};
 }
 
@@ -242,9 +240,8 @@ static __always_inline __u32 flow_expect(__u32 remembered, __u32 expected)
 }
 
 /* The flow table's answer, for a slot that is not stable or a VIP that tracks all its flows. */
-static __always_inline void flow_ask(struct packet *packet, union slot slot, bool tells_opening)
+static __always_inline void flow_ask(struct packet *packet, union slot slot, bool tells_opening, bool opens)
 {
-	bool opens = packet_opens_flow(packet) && tells_opening;
 	struct flow_question question;
 	__u32 answer;
 
@@ -255,7 +252,7 @@ static __always_inline void flow_ask(struct packet *packet, union slot slot, boo
 		packet->real_index = flow_expect(answer, slot.reals.current_real);
 		return;
 	}
-	question = flow_question(packet, slot, tells_opening);
+	question = flow_question(packet, slot, tells_opening, opens);
 	answer = flow_admit(&question);
 	packet->real_index = answer & ~FLOW_IS_NEW;
 	packet->is_new_flow = answer & FLOW_IS_NEW && (question.tracks_all || opens);
@@ -264,14 +261,15 @@ static __always_inline void flow_ask(struct packet *packet, union slot slot, boo
 static __always_inline enum verdict stage_flow(struct packet *packet)
 {
 	bool tells_opening = packet->protocol == PROTOCOL_TCP || packet->vip->flags & SHUNT_VIP_QUIC;
+	bool opens = packet_opens_flow(packet) && tells_opening;
 	union slot slot;
 
 	packet->flow_hash = flow_hash(packet);
 	slot = flow_slot(packet);
 	packet->real_index = slot.reals.current_real;
-	packet->is_new_flow = packet_opens_flow(packet) && tells_opening;
+	packet->is_new_flow = opens;
 	if (unlikely(slot.reals.previous_real || packet->vip->flags & SHUNT_VIP_TRACK_ALL))
-		flow_ask(packet, slot, tells_opening);
+		flow_ask(packet, slot, tells_opening, opens);
 	return packet->real_index ? VERDICT_CONTINUE : VERDICT_DROP_NO_REAL;
 }
 

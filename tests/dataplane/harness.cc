@@ -7,9 +7,6 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <set>
 #include <string>
 
 #include "userspace/bpf/object.h"
@@ -33,17 +30,6 @@ void Must(const Status& status) {
   REQUIRE(status);
 }
 
-// The descriptors of XDP programs that this process holds.
-std::set<int> XdpPrograms() {
-  std::set<int> found;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
-    std::ifstream info(entry.path());
-    const std::string text((std::istreambuf_iterator<char>(info)), {});
-    if (text.contains("prog_type:\t6\n")) found.insert(std::stoi(entry.path().filename()));
-  }
-  return found;
-}
-
 bool IsEncapsulated(uint32_t verdict) {
   return verdict == VERDICT_TX_ENCAPSULATED || verdict == VERDICT_REDIRECT_ENCAPSULATED;
 }
@@ -54,13 +40,8 @@ std::string_view NameOf(uint32_t verdict) { return VerdictOf(verdict).name; }
 
 Harness::Harness(const Plan& plan, uint32_t max_vlan_tags, uint32_t flow_entries_per_second)
     : plan_(plan), tables_(TablesOf(plan)), max_vlan_tags_(max_vlan_tags) {
-  // KernelDataplane does not hand its program out: it is the one that was not there before.
-  const std::set<int> before = XdpPrograms();
   kernel_ = Must(KernelDataplane::OpenPrivate(kCapacities, max_vlan_tags, flow_entries_per_second));
-  std::set<int> opened = XdpPrograms();
-  std::erase_if(opened, [&](int fd) { return before.contains(fd); });
-  REQUIRE(opened.size() == 1);
-  program_fd_ = *opened.begin();
+  program_fd_ = kernel_->program_fd();
   Must(Install(*kernel_, plan));
   counted_ = Must(kernel_->ReadVerdicts());
 }
