@@ -14,6 +14,7 @@
 namespace shunt::bench {
 namespace {
 
+constexpr uint32_t kMaxRounds = 1000;
 constexpr uint32_t kRounds = 9;
 constexpr uint32_t kQuickRounds = 3;
 
@@ -77,7 +78,7 @@ int Main(int argc, char** argv) {
       ->type_name("table|json");
   app.add_flag("--quick", options.quick, "fewer and shorter rounds: two minutes at most");
   app.add_option("--rounds", options.rounds, fmt::format("rounds ({}; {} with --quick)", kRounds, kQuickRounds))
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1u, kMaxRounds))
       ->type_name("N");
   app.add_option("--cpu", options.cpu, "the CPU that measures (0)")->type_name("N");
   app.require_subcommand(1);

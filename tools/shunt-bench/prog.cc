@@ -7,6 +7,7 @@
 #include <map>
 
 #include "tools/shunt-bench/prog_cases.h"
+#include "userspace/base/text.h"
 #include "userspace/bpf/test_run.h"
 
 namespace shunt::bench {
@@ -83,6 +84,8 @@ Result<Report> MeasurePrograms(const Options& options) {
   std::ranges::move(*more, std::back_inserter(cases));
 
   std::erase_if(cases, [&options](const ProgramCase& one) { return !one.name.contains(options.only); });
+  if (cases.empty())
+    return Fail(ErrorKind::kInvalid, fmt::format("--only {}: no case has that name", Quote(options.only)));
 
   Report report{.verb = "prog", .machine = options.machine};
   auto measured = MeasureRounds(*wrapper, options, cases, report.rows);
