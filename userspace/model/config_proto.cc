@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <string>
@@ -33,10 +34,6 @@ std::optional<HashKey> HashKeyFrom(const std::string& text, Problems& problems) 
   return key;
 }
 
-void UnknownValue(int value, const std::string& path, Problems& problems) {
-  problems.push_back({path, fmt::format("value {} is unknown to this version", value)});
-}
-
 std::optional<Tracking> TrackingFrom(v1::Tracking value, const std::string& path, Problems& problems) {
   switch (value) {
     case v1::TRACKING_UNSPECIFIED:
@@ -48,7 +45,7 @@ std::optional<Tracking> TrackingFrom(v1::Tracking value, const std::string& path
     case v1::TRACKING_MOVING:
       return Tracking::kMoving;
     default:
-      UnknownValue(value, path, problems);
+      AddUnknownValue(value, path, problems);
       return std::nullopt;
   }
 }
@@ -72,6 +69,16 @@ VipSettings DefaultsFrom(const v1::VipSettings& defaults, Problems& problems) {
   }
   if (defaults.has_udp_idle_seconds()) settings.udp_idle_seconds = defaults.udp_idle_seconds();
   if (defaults.has_tcp_settle_seconds()) settings.tcp_settle_seconds = defaults.tcp_settle_seconds();
+  if (defaults.has_health()) FromProto(defaults.health(), "defaults.health", settings.health, problems);
+  if (defaults.has_panic_percent()) settings.panic_percent = defaults.panic_percent();
+  if (defaults.has_panic_action()) {
+    settings.panic_action =
+        PanicActionFrom(defaults.panic_action(), "defaults.panic_action", problems).value_or(settings.panic_action);
+  }
+  if (defaults.has_slow_start_seconds()) settings.slow_start_seconds = defaults.slow_start_seconds();
+  if (defaults.has_slow_start_exponent()) settings.slow_start_exponent = defaults.slow_start_exponent();
+  if (defaults.has_backup_below_percent()) settings.backup_below_percent = defaults.backup_below_percent();
+  if (defaults.has_ring_changes_per_second()) settings.ring_changes_per_second = defaults.ring_changes_per_second();
   return settings;
 }
 
@@ -90,15 +97,38 @@ RealState RealStateFrom(v1::RealState value, const std::string& path, Problems& 
     case v1::REAL_STATE_DRAIN:
       return RealState::kDrain;
     default:
-      UnknownValue(value, path, problems);
+      AddUnknownValue(value, path, problems);
       return RealState::kActive;
   }
 }
 
-void AddReal(const v1::Real& message, const std::string& path, Vip& vip, Problems& problems) {
+// 0 is none. Tenths of a per cent are whole numbers; their range is Validate()'s.
+std::optional<uint32_t> CanaryTenthsFrom(double percent, const std::string& path, Problems& problems) {
+  constexpr double kLargest = 100, kNoise = 1e-6;
+  const double tenths = percent * 10;
+  if (percent >= 0 && percent <= kLargest && std::abs(tenths - std::round(tenths)) < kNoise) {
+    const auto whole = static_cast<uint32_t>(std::lround(tenths));
+    return whole == 0 ? std::nullopt : std::optional(whole);
+  }
+  problems.push_back({path, fmt::format("{} is no share; expected 0.1 to 50, in steps of 0.1", percent)});
+  return std::nullopt;
+}
+
+Real RealFrom(const v1::Real& message, const std::string& path, Problems& problems) {
   Real real;
   if (message.has_weight()) real.weight = message.weight();
   if (message.has_state()) real.state = RealStateFrom(message.state(), path + ".state", problems);
+  if (message.has_drain_seconds()) real.drain_seconds = message.drain_seconds();
+  real.backup = message.backup();
+  if (message.has_canary_percent()) {
+    real.canary_tenths = CanaryTenthsFrom(message.canary_percent(), path + ".canary_percent", problems);
+  }
+  real.group = message.group();
+  return real;
+}
+
+void AddReal(const v1::Real& message, const std::string& path, Vip& vip, Problems& problems) {
+  const Real real = RealFrom(message, path, problems);
   const std::string address_path = path + ".address";
   if (message.address().empty()) {
     problems.push_back({address_path, "missing; every real has an address"});
@@ -115,7 +145,7 @@ void AddReal(const v1::Real& message, const std::string& path, Vip& vip, Problem
 Vip VipFrom(const v1::Vip& message, const std::string& path, Problems& problems) {
   Vip vip;
   if (message.has_encap() && message.encap() != v1::ENCAP_UNSPECIFIED && message.encap() != v1::ENCAP_IPIP) {
-    UnknownValue(message.encap(), path + ".encap", problems);
+    AddUnknownValue(message.encap(), path + ".encap", problems);
   }
   if (message.has_tracking()) vip.tracking = TrackingFrom(message.tracking(), path + ".tracking", problems);
   if (message.has_ring_size()) vip.ring_size = message.ring_size();
@@ -123,6 +153,18 @@ Vip VipFrom(const v1::Vip& message, const std::string& path, Problems& problems)
   if (message.has_udp_idle_seconds()) vip.udp_idle_seconds = message.udp_idle_seconds();
   if (message.has_tcp_settle_seconds()) vip.tcp_settle_seconds = message.tcp_settle_seconds();
   vip.quic = message.quic();
+  if (message.has_health() && !IsDefaultAgain(message.health())) {
+    FromProto(message.health(), path + ".health", vip.health.emplace(), problems);
+  }
+  if (message.has_panic_percent()) vip.panic_percent = message.panic_percent();
+  if (message.has_panic_action()) {
+    vip.panic_action = PanicActionFrom(message.panic_action(), path + ".panic_action", problems);
+  }
+  if (message.has_slow_start_seconds()) vip.slow_start_seconds = message.slow_start_seconds();
+  if (message.has_slow_start_exponent()) vip.slow_start_exponent = message.slow_start_exponent();
+  if (message.has_backup_below_percent()) vip.backup_below_percent = message.backup_below_percent();
+  if (message.has_ring_changes_per_second()) vip.ring_changes_per_second = message.ring_changes_per_second();
+  vip.active_group = message.active_group();
   for (int i = 0; i < message.reals_size(); ++i) {
     AddReal(message.reals(i), fmt::format("{}.reals[{}]", path, i), vip, problems);
   }
@@ -144,7 +186,20 @@ void AddVip(const v1::Vip& message, const std::string& path, DesiredState& state
   }
 }
 
-void ToProto(const VipKey& key, const Vip& vip, v1::Vip& message) {
+v1::Real ToProto(const IpAddress& address, const Real& real) {
+  v1::Real message;
+  message.set_address(address.ToString());
+  message.set_weight(real.weight);
+  if (real.state == RealState::kDrain) message.set_state(v1::REAL_STATE_DRAIN);
+  if (real.drain_seconds) message.set_drain_seconds(*real.drain_seconds);
+  if (real.backup) message.set_backup(true);
+  if (real.canary_tenths) message.set_canary_percent(*real.canary_tenths / 10.0);
+  if (!real.group.empty()) message.set_group(real.group);
+  return message;
+}
+
+v1::Vip ToProto(const VipKey& key, const Vip& vip) {
+  v1::Vip message;
   message.set_vip(key.ToString());
   if (vip.tracking) message.set_tracking(TrackingToProto(*vip.tracking));
   if (vip.ring_size) message.set_ring_size(*vip.ring_size);
@@ -152,12 +207,34 @@ void ToProto(const VipKey& key, const Vip& vip, v1::Vip& message) {
   if (vip.udp_idle_seconds) message.set_udp_idle_seconds(*vip.udp_idle_seconds);
   if (vip.tcp_settle_seconds) message.set_tcp_settle_seconds(*vip.tcp_settle_seconds);
   if (vip.quic) message.set_quic(true);
-  for (const auto& [address, real] : vip.reals) {
-    v1::Real& item = *message.add_reals();
-    item.set_address(address.ToString());
-    item.set_weight(real.weight);
-    if (real.state == RealState::kDrain) item.set_state(v1::REAL_STATE_DRAIN);
-  }
+  if (vip.health) *message.mutable_health() = ToProto(*vip.health);
+  if (vip.panic_percent) message.set_panic_percent(*vip.panic_percent);
+  if (vip.panic_action) message.set_panic_action(PanicActionToProto(*vip.panic_action));
+  if (vip.slow_start_seconds) message.set_slow_start_seconds(*vip.slow_start_seconds);
+  if (vip.slow_start_exponent) message.set_slow_start_exponent(*vip.slow_start_exponent);
+  if (vip.backup_below_percent) message.set_backup_below_percent(*vip.backup_below_percent);
+  if (vip.ring_changes_per_second) message.set_ring_changes_per_second(*vip.ring_changes_per_second);
+  if (!vip.active_group.empty()) message.set_active_group(vip.active_group);
+  for (const auto& [address, real] : vip.reals) *message.add_reals() = ToProto(address, real);
+  return message;
+}
+
+// Always all of them, but for a check that is none.
+v1::VipSettings ToProto(const VipSettings& settings) {
+  v1::VipSettings message;
+  message.set_tracking(TrackingToProto(settings.tracking));
+  message.set_ring_size(settings.ring_size);
+  message.set_outer_ttl(settings.outer_ttl);
+  message.set_udp_idle_seconds(settings.udp_idle_seconds);
+  message.set_tcp_settle_seconds(settings.tcp_settle_seconds);
+  if (settings.health != HealthCheck{}) *message.mutable_health() = ToProto(settings.health);
+  message.set_panic_percent(settings.panic_percent);
+  message.set_panic_action(PanicActionToProto(settings.panic_action));
+  message.set_slow_start_seconds(settings.slow_start_seconds);
+  message.set_slow_start_exponent(settings.slow_start_exponent);
+  message.set_backup_below_percent(settings.backup_below_percent);
+  message.set_ring_changes_per_second(settings.ring_changes_per_second);
+  return message;
 }
 
 }  // namespace
@@ -189,15 +266,10 @@ std::vector<Problem> FromProto(const v1::Config& config, DesiredState& state) {
 v1::Config ToProto(const DesiredState& state) {
   v1::Config config;
   if (state.hash_key != HashKey{}) config.set_hash_key(fmt::format("0x{:02x}", fmt::join(state.hash_key, "")));
-  v1::VipSettings& defaults = *config.mutable_defaults();
-  defaults.set_tracking(TrackingToProto(state.defaults.tracking));
-  defaults.set_ring_size(state.defaults.ring_size);
-  defaults.set_outer_ttl(state.defaults.outer_ttl);
-  defaults.set_udp_idle_seconds(state.defaults.udp_idle_seconds);
-  defaults.set_tcp_settle_seconds(state.defaults.tcp_settle_seconds);
+  *config.mutable_defaults() = ToProto(state.defaults);
   if (state.outer_source.ipv4) config.mutable_outer_source()->set_ipv4(state.outer_source.ipv4->ToString());
   if (state.outer_source.ipv6) config.mutable_outer_source()->set_ipv6(state.outer_source.ipv6->ToString());
-  for (const auto& [key, vip] : state.vips) ToProto(key, vip, *config.add_vips());
+  for (const auto& [key, vip] : state.vips) *config.add_vips() = ToProto(key, vip);
   return config;
 }
 

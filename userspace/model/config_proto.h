@@ -6,6 +6,7 @@
 
 #include "userspace/model/config.pb.h"
 #include "userspace/model/desired_state.h"
+#include "userspace/model/health_proto.h"
 #include "userspace/model/validate.h"
 
 namespace shunt {

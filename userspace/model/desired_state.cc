@@ -8,7 +8,14 @@ VipSettings EffectiveSettings(const DesiredState& state, const Vip& vip) {
           .ring_size = vip.ring_size.value_or(state.defaults.ring_size),
           .outer_ttl = vip.outer_ttl.value_or(state.defaults.outer_ttl),
           .udp_idle_seconds = vip.udp_idle_seconds.value_or(state.defaults.udp_idle_seconds),
-          .tcp_settle_seconds = vip.tcp_settle_seconds.value_or(state.defaults.tcp_settle_seconds)};
+          .tcp_settle_seconds = vip.tcp_settle_seconds.value_or(state.defaults.tcp_settle_seconds),
+          .health = vip.health.value_or(state.defaults.health),
+          .panic_percent = vip.panic_percent.value_or(state.defaults.panic_percent),
+          .panic_action = vip.panic_action.value_or(state.defaults.panic_action),
+          .slow_start_seconds = vip.slow_start_seconds.value_or(state.defaults.slow_start_seconds),
+          .slow_start_exponent = vip.slow_start_exponent.value_or(state.defaults.slow_start_exponent),
+          .backup_below_percent = vip.backup_below_percent.value_or(state.defaults.backup_below_percent),
+          .ring_changes_per_second = vip.ring_changes_per_second.value_or(state.defaults.ring_changes_per_second)};
 }
 
 }  // namespace shunt

@@ -6,6 +6,9 @@
 #include <optional>
 #include <set>
 #include <string_view>
+#include <utility>
+
+#include "userspace/model/health_fields.h"
 
 namespace shunt {
 namespace {
@@ -19,7 +22,15 @@ std::string Text(RealState state) { return state == RealState::kActive ? "active
 std::string Text(bool yes) { return yes ? "true" : "false"; }
 std::string Text(uint8_t number) { return std::to_string(number); }
 std::string Text(uint32_t number) { return std::to_string(number); }
+std::string Text(double number) { return fmt::format("{}", number); }
+std::string Text(PanicAction action) { return std::string(ToString(action)); }
+std::string Text(const HealthCheck& check) { return Summary(check); }
 std::string Text(const Prefix& prefix) { return prefix.ToString(); }
+std::string GroupText(const std::string& group) { return group.empty() ? "none" : group; }
+
+std::string CanaryText(const std::optional<uint32_t>& tenths) {
+  return tenths ? fmt::format("{}", *tenths / 10.0) : "none";
+}
 
 template <class T>
 std::string Text(const std::optional<T>& value, std::string_view unset) {
@@ -36,27 +47,53 @@ std::string RealName(const VipKey& key, const IpAddress& address) {
   return fmt::format("real {} {}", key.ToString(), address.ToString());
 }
 
-// A new real, with what it does not take from the defaults.
+// A new VIP or real, with what it does not take from the defaults: "+ object: name value, name value".
+class Added {
+ public:
+  explicit Added(std::string_view object) : line_(fmt::format("+ {}", object)) {}
+
+  void Add(std::string_view name, const std::string& value) {
+    line_ += fmt::format("{} {} {}", std::exchange(first_, false) ? ":" : ",", name, value);
+  }
+  template <class T>
+  void AddIfSet(std::string_view name, const std::optional<T>& value) {
+    if (value) Add(name, Text(*value));
+  }
+  const std::string& line() const { return line_; }
+
+ private:
+  std::string line_;
+  bool first_ = true;
+};
+
 std::string AddedReal(const VipKey& key, const IpAddress& address, const Real& real) {
-  std::string details;
-  if (real.weight != kDefaultWeight) details += fmt::format("weight {}", real.weight);
-  if (real.state != RealState::kActive) details += (details.empty() ? "state " : ", state ") + Text(real.state);
-  return fmt::format("+ {}{}{}", RealName(key, address), details.empty() ? "" : ": ", details);
+  Added added(RealName(key, address));
+  if (real.weight != kDefaultWeight) added.Add("weight", Text(real.weight));
+  if (real.state != RealState::kActive) added.Add("state", Text(real.state));
+  added.AddIfSet("drain_seconds", real.drain_seconds);
+  if (real.backup) added.Add("backup", Text(real.backup));
+  if (real.canary_tenths) added.Add("canary_percent", CanaryText(real.canary_tenths));
+  if (!real.group.empty()) added.Add("group", real.group);
+  return added.line();
 }
 
-// A new VIP, likewise.
 std::string AddedVip(const VipKey& key, const Vip& vip) {
-  std::string details;
-  const auto add = [&](std::string_view name, const std::string& value) {
-    details += fmt::format("{}{} {}", details.empty() ? ": " : ", ", name, value);
-  };
-  if (vip.tracking) add("tracking", Text(*vip.tracking));
-  if (vip.ring_size) add("ring_size", Text(*vip.ring_size));
-  if (vip.outer_ttl) add("outer_ttl", Text(*vip.outer_ttl));
-  if (vip.udp_idle_seconds) add("udp_idle_seconds", Text(*vip.udp_idle_seconds));
-  if (vip.tcp_settle_seconds) add("tcp_settle_seconds", Text(*vip.tcp_settle_seconds));
-  if (vip.quic) add("quic", Text(vip.quic));
-  return fmt::format("+ vip {}{}", key.ToString(), details);
+  Added added("vip " + key.ToString());
+  added.AddIfSet("tracking", vip.tracking);
+  added.AddIfSet("ring_size", vip.ring_size);
+  added.AddIfSet("outer_ttl", vip.outer_ttl);
+  added.AddIfSet("udp_idle_seconds", vip.udp_idle_seconds);
+  added.AddIfSet("tcp_settle_seconds", vip.tcp_settle_seconds);
+  if (vip.quic) added.Add("quic", Text(vip.quic));
+  added.AddIfSet("health", vip.health);
+  added.AddIfSet("panic_percent", vip.panic_percent);
+  added.AddIfSet("panic_action", vip.panic_action);
+  added.AddIfSet("slow_start_seconds", vip.slow_start_seconds);
+  added.AddIfSet("slow_start_exponent", vip.slow_start_exponent);
+  added.AddIfSet("backup_below_percent", vip.backup_below_percent);
+  added.AddIfSet("ring_changes_per_second", vip.ring_changes_per_second);
+  if (!vip.active_group.empty()) added.Add("active_group", vip.active_group);
+  return added.line();
 }
 
 // The keys of both maps, in order.
@@ -74,6 +111,15 @@ const typename Map::mapped_type* Find(const Map& map, const typename Map::key_ty
   return found == map.end() ? nullptr : &found->second;
 }
 
+void DiffReal(const std::string& name, const Real& from, const Real& to, Lines& lines) {
+  Change(name, "weight", Text(from.weight), Text(to.weight), lines);
+  Change(name, "state", Text(from.state), Text(to.state), lines);
+  Change(name, "drain_seconds", Text(from.drain_seconds, "none"), Text(to.drain_seconds, "none"), lines);
+  Change(name, "backup", Text(from.backup), Text(to.backup), lines);
+  Change(name, "canary_percent", CanaryText(from.canary_tenths), CanaryText(to.canary_tenths), lines);
+  Change(name, "group", GroupText(from.group), GroupText(to.group), lines);
+}
+
 void DiffReals(const VipKey& key, const Vip& from, const Vip& to, Lines& lines) {
   for (const IpAddress& address : Keys(from.reals, to.reals)) {
     const Real* before = Find(from.reals, address);
@@ -83,10 +129,43 @@ void DiffReals(const VipKey& key, const Vip& from, const Vip& to, Lines& lines) 
     } else if (after == nullptr) {
       lines.push_back("- " + RealName(key, address));
     } else {
-      Change(RealName(key, address), "weight", Text(before->weight), Text(after->weight), lines);
-      Change(RealName(key, address), "state", Text(before->state), Text(after->state), lines);
+      DiffReal(RealName(key, address), *before, *after, lines);
     }
   }
+}
+
+// Field by field, "health.interval_ms 2000 -> 1000".
+void DiffChecks(std::string_view object, const HealthCheck& from, const HealthCheck& to, Lines& lines) {
+  Change(object, "health.kind", std::string(ToString(from.kind)), std::string(ToString(to.kind)), lines);
+  for (const CheckField& field : CheckFields()) {
+    // The texts of two values may be the same, since long ones are cut.
+    if (field.equal(from, to)) continue;
+    lines.push_back(fmt::format("~ {}: health.{} {} -> {}", object, field.name, field.text(from), field.text(to)));
+  }
+}
+
+void DiffSettings(const std::string& name, const Vip& from, const Vip& to, Lines& lines) {
+  const auto change = [&](std::string_view setting, const auto& before, const auto& after) {
+    Change(name, setting, Text(before, "default"), Text(after, "default"), lines);
+  };
+  change("tracking", from.tracking, to.tracking);
+  change("ring_size", from.ring_size, to.ring_size);
+  change("outer_ttl", from.outer_ttl, to.outer_ttl);
+  change("udp_idle_seconds", from.udp_idle_seconds, to.udp_idle_seconds);
+  change("tcp_settle_seconds", from.tcp_settle_seconds, to.tcp_settle_seconds);
+  Change(name, "quic", Text(from.quic), Text(to.quic), lines);
+  if (from.health && to.health) {
+    DiffChecks(name, *from.health, *to.health, lines);
+  } else {
+    change("health", from.health, to.health);
+  }
+  change("panic_percent", from.panic_percent, to.panic_percent);
+  change("panic_action", from.panic_action, to.panic_action);
+  change("slow_start_seconds", from.slow_start_seconds, to.slow_start_seconds);
+  change("slow_start_exponent", from.slow_start_exponent, to.slow_start_exponent);
+  change("backup_below_percent", from.backup_below_percent, to.backup_below_percent);
+  change("ring_changes_per_second", from.ring_changes_per_second, to.ring_changes_per_second);
+  Change(name, "active_group", GroupText(from.active_group), GroupText(to.active_group), lines);
 }
 
 void DiffVip(const VipKey& key, const Vip* before, const Vip* after, Lines& lines) {
@@ -96,25 +175,28 @@ void DiffVip(const VipKey& key, const Vip* before, const Vip* after, Lines& line
   } else if (after == nullptr) {
     lines.push_back("- " + name);
   } else {
-    Change(name, "tracking", Text(before->tracking, "default"), Text(after->tracking, "default"), lines);
-    Change(name, "ring_size", Text(before->ring_size, "default"), Text(after->ring_size, "default"), lines);
-    Change(name, "outer_ttl", Text(before->outer_ttl, "default"), Text(after->outer_ttl, "default"), lines);
-    Change(name, "udp_idle_seconds", Text(before->udp_idle_seconds, "default"),
-           Text(after->udp_idle_seconds, "default"), lines);
-    Change(name, "tcp_settle_seconds", Text(before->tcp_settle_seconds, "default"),
-           Text(after->tcp_settle_seconds, "default"), lines);
-    Change(name, "quic", Text(before->quic), Text(after->quic), lines);
+    DiffSettings(name, *before, *after, lines);
   }
   static const Vip kNone;
   DiffReals(key, before == nullptr ? kNone : *before, after == nullptr ? kNone : *after, lines);
 }
 
 void DiffDefaults(const VipSettings& from, const VipSettings& to, Lines& lines) {
-  Change("defaults", "tracking", Text(from.tracking), Text(to.tracking), lines);
-  Change("defaults", "ring_size", Text(from.ring_size), Text(to.ring_size), lines);
-  Change("defaults", "outer_ttl", Text(from.outer_ttl), Text(to.outer_ttl), lines);
-  Change("defaults", "udp_idle_seconds", Text(from.udp_idle_seconds), Text(to.udp_idle_seconds), lines);
-  Change("defaults", "tcp_settle_seconds", Text(from.tcp_settle_seconds), Text(to.tcp_settle_seconds), lines);
+  const auto change = [&](std::string_view setting, const auto& before, const auto& after) {
+    Change("defaults", setting, Text(before), Text(after), lines);
+  };
+  change("tracking", from.tracking, to.tracking);
+  change("ring_size", from.ring_size, to.ring_size);
+  change("outer_ttl", from.outer_ttl, to.outer_ttl);
+  change("udp_idle_seconds", from.udp_idle_seconds, to.udp_idle_seconds);
+  change("tcp_settle_seconds", from.tcp_settle_seconds, to.tcp_settle_seconds);
+  DiffChecks("defaults", from.health, to.health, lines);
+  change("panic_percent", from.panic_percent, to.panic_percent);
+  change("panic_action", from.panic_action, to.panic_action);
+  change("slow_start_seconds", from.slow_start_seconds, to.slow_start_seconds);
+  change("slow_start_exponent", from.slow_start_exponent, to.slow_start_exponent);
+  change("backup_below_percent", from.backup_below_percent, to.backup_below_percent);
+  change("ring_changes_per_second", from.ring_changes_per_second, to.ring_changes_per_second);
 }
 
 }  // namespace

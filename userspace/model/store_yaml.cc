@@ -46,7 +46,7 @@ std::string Positioned(const std::map<std::string, std::string, std::less<>>& po
   return std::string(path);
 }
 
-// Whether the value at `path`, or one around it, could not be read: then it is not also told as missing.
+// Whether the value at `path`, or one around it, could not be read: then it is not also told as missing or impossible.
 bool Unread(const std::set<std::string, std::less<>>& unread, std::string_view path) {
   for (;;) {
     if (unread.contains(path)) return true;
@@ -90,12 +90,15 @@ Result<DesiredState> ParseYaml(const std::string& text, const std::string& name,
   DesiredState state;
   for (Problem& problem : FromProto(config, state)) {
     if (Unread(unread, problem.path)) continue;
-    problems.push_back({LineOf(*tree, problem.path), std::move(problem.path), std::move(problem.message)});
+    problems.push_back({LineOf(*tree, problem.path), problem.path, std::move(problem.message)});
+    unread.insert(std::move(problem.path));
   }
   const auto found = Validate(state, capacities);
   const auto positions = found.empty() ? decltype(Positions(config)){} : Positions(config);
   for (const Problem& problem : found) {
-    problems.push_back({LineOf(*tree, Positioned(positions, problem.path)), problem.path, problem.message});
+    const std::string place = Positioned(positions, problem.path);
+    if (Unread(unread, place)) continue;
+    problems.push_back({LineOf(*tree, place), problem.path, problem.message});
   }
   if (!problems.empty()) return Refuse(name, std::move(problems));
   return state;

@@ -4,7 +4,11 @@
 #include <fmt/format.h>
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "userspace/base/text.h"
@@ -25,6 +29,26 @@ std::string EnumText(const EnumValueDescriptor& value) {
   std::string text = value.name().substr(prefix);
   for (char& letter : text) letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
   return text;
+}
+
+// A decimal number: digits, and perhaps a point with more digits; no sign, no exponent, no zero before another digit.
+std::optional<double> ParseNumber(std::string_view text) {
+  const size_t point = text.find('.');
+  const std::string_view fraction = point == std::string_view::npos ? "0" : text.substr(point + 1);
+  const auto is_digit = [](char character) { return character >= '0' && character <= '9'; };
+  if (fraction.empty() || !std::ranges::all_of(fraction, is_digit)) return std::nullopt;
+  if (!ParseDecimal(text.substr(0, point), std::numeric_limits<uint32_t>::max())) return std::nullopt;
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  return error == std::errc() && stop == end ? std::optional(number) : std::nullopt;
+}
+
+// The shortest text that says exactly this number.
+std::string NumberText(double number) {
+  std::array<char, 400> text{};  // the longest is about 350 characters
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed).ptr;
+  return {text.data(), end};
 }
 
 // The values a file may name: all but "unspecified", which is said by leaving the key out.
@@ -88,8 +112,17 @@ class Reader {
  private:
   void ReadList(const YamlNode& list, const std::string& path, Message& message, const FieldDescriptor& field) {
     if (list.kind != YamlNode::Kind::kList) return Wrong(list, path, "a list ([] for an empty one)");
+    const auto& reflection = *message.GetReflection();
     for (size_t i = 0; i < list.children.size(); ++i) {
-      ReadMap(list.children[i], fmt::format("{}[{}]", path, i), *message.GetReflection()->AddMessage(&message, &field));
+      const YamlNode& item = list.children[i];
+      const std::string place = fmt::format("{}[{}]", path, i);
+      if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+        ReadMap(item, place, *reflection.AddMessage(&message, &field));
+      } else if (item.kind != YamlNode::Kind::kScalar) {
+        Wrong(item, place, "text");
+      } else {
+        reflection.AddString(&message, &field, item.text);
+      }
     }
   }
 
@@ -109,6 +142,13 @@ class Reader {
           return Wrong(value, path, "a whole number, in decimal digits and without quotes");
         }
         return reflection.SetUInt32(&message, &field, *number);
+      }
+      case FieldDescriptor::CPPTYPE_DOUBLE: {
+        const auto number = ParseNumber(value.text);
+        if (!scalar || value.quoted || !number) {
+          return Wrong(value, path, "a number such as 2 or 0.5, in decimal digits and without quotes");
+        }
+        return reflection.SetDouble(&message, &field, *number);
       }
       case FieldDescriptor::CPPTYPE_BOOL:
         if (!scalar || value.quoted || (value.text != "true" && value.text != "false")) {
@@ -150,11 +190,24 @@ std::string QuotedScalar(const std::string& text) {
   return quoted + '"';
 }
 
-std::string ScalarText(const Message& message, const FieldDescriptor& field) {
+std::string ListText(const Message& message, const FieldDescriptor& field) {
   const auto& reflection = *message.GetReflection();
+  std::string text;
+  for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+    text += (i == 0 ? "" : ", ") + QuotedScalar(reflection.GetRepeatedString(message, &field, i));
+  }
+  return fmt::format("[ {} ]", text);
+}
+
+// What stands behind the key of a field that is no message and no list of messages.
+std::string ValueText(const Message& message, const FieldDescriptor& field) {
+  const auto& reflection = *message.GetReflection();
+  if (field.is_repeated()) return ListText(message, field);
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_UINT32:
       return std::to_string(reflection.GetUInt32(message, &field));
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return NumberText(reflection.GetDouble(message, &field));
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.GetBool(message, &field) ? "true" : "false";
     case FieldDescriptor::CPPTYPE_ENUM:
@@ -167,13 +220,14 @@ std::string ScalarText(const Message& message, const FieldDescriptor& field) {
 std::vector<const FieldDescriptor*> SetFields(const Message& message) {
   std::vector<const FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
+  std::ranges::sort(fields, {}, &FieldDescriptor::index);
   return fields;
 }
 
-// Whether a message of this type is written on one line: it holds neither lists nor messages.
+// Whether a message of this type is written on one line: it holds no messages.
 bool IsFlat(const Descriptor& type) {
   for (int i = 0; i < type.field_count(); ++i) {
-    if (type.field(i)->is_repeated() || type.field(i)->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) return false;
+    if (type.field(i)->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) return false;
   }
   return true;
 }
@@ -181,7 +235,7 @@ bool IsFlat(const Descriptor& type) {
 std::string FlowText(const Message& message) {
   std::string text;
   for (const auto* field : SetFields(message)) {
-    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", field->name(), ScalarText(message, *field));
+    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", field->name(), ValueText(message, *field));
   }
   return text.empty() ? "{}" : fmt::format("{{ {} }}", text);
 }
@@ -204,13 +258,13 @@ void WriteBlock(const Message& message, const std::string& indent, std::string& 
   const auto& reflection = *message.GetReflection();
   for (const auto* field : SetFields(message)) {
     out += fmt::format("{}{}:", indent, field->name());
-    if (field->is_repeated()) {
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
+      out += fmt::format(" {}\n", ValueText(message, *field));
+    } else if (field->is_repeated()) {
       out += '\n';
       for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
         WriteItem(reflection.GetRepeatedMessage(message, field, i), indent + "  ", out);
       }
-    } else if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
-      out += fmt::format(" {}\n", ScalarText(message, *field));
     } else if (const Message& inner = reflection.GetMessage(message, field); IsFlat(*inner.GetDescriptor())) {
       out += fmt::format(" {}\n", FlowText(inner));
     } else {

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "userspace/base/text.h"
 #include "userspace/model/config_proto.h"
@@ -24,7 +26,8 @@ Result<NamedVip> ParseVip(const v1::Vip& vip) {
   std::string problems;
   for (const Problem& problem : FromProto(config, parsed)) {
     // The positions (vips[0].reals[0].weight) mean nothing to who asked for one VIP: the key is enough.
-    const std::string_view key = std::string_view(problem.path).substr(problem.path.rfind('.') + 1);
+    const size_t position = problem.path.rfind("].");
+    const std::string_view key = std::string_view(problem.path).substr(position + 2);
     const bool names_itself = (key == "vip" || key == "address") && !problem.message.starts_with("missing");
     problems += fmt::format("{}{}{}{}", problems.empty() ? "" : "\n", names_itself ? "" : key, names_itself ? "" : ": ",
                             problem.message);
@@ -65,6 +68,37 @@ Result<Real*> FindReal(DesiredState& state, const VipKey& key, const IpAddress& 
                                                 key.ToString(), address.ToString()));
 }
 
+// Puts what is present onto the VIP's own check, or onto the one in force, which then is its own.
+Status SetHealth(const DesiredState& state, const v1::HealthCheck& health, Vip& vip) {
+  if (IsDefaultAgain(health)) {
+    v1::HealthCheck rest = health;
+    rest.clear_kind();
+    if (rest.ByteSizeLong() > 0) {
+      return Fail(ErrorKind::kInvalid, "health: the check of the defaults is taken as it is; give it no settings");
+    }
+    vip.health.reset();
+    return {};
+  }
+  HealthCheck check = EffectiveSettings(state, vip).health;
+  std::vector<Problem> found;
+  FromProto(health, "health", check, found);
+  std::string problems;
+  for (const Problem& problem : found) problems += (problems.empty() ? "" : "\n") + problem.ToString();
+  if (!problems.empty()) return Fail(ErrorKind::kInvalid, std::move(problems));
+  vip.health = std::move(check);
+  return {};
+}
+
+void SetHealthSettings(const v1::Vip& message, const Vip& parsed, Vip& vip) {
+  if (message.has_panic_percent()) vip.panic_percent = parsed.panic_percent;
+  if (message.has_panic_action()) vip.panic_action = parsed.panic_action;
+  if (message.has_slow_start_seconds()) vip.slow_start_seconds = parsed.slow_start_seconds;
+  if (message.has_slow_start_exponent()) vip.slow_start_exponent = parsed.slow_start_exponent;
+  if (message.has_backup_below_percent()) vip.backup_below_percent = parsed.backup_below_percent;
+  if (message.has_ring_changes_per_second()) vip.ring_changes_per_second = parsed.ring_changes_per_second;
+  if (message.has_active_group()) vip.active_group = parsed.active_group;
+}
+
 }  // namespace
 
 Status AddVip(DesiredState& state, const v1::Vip& vip) {
@@ -86,12 +120,16 @@ Status SetVip(DesiredState& state, const v1::Vip& vip) {
   if (!parsed) return std::unexpected(parsed.error());
   const auto found = FindVip(state, parsed->key);
   if (!found) return std::unexpected(found.error());
+  if (vip.has_health()) {
+    if (const auto status = SetHealth(state, vip.health(), **found); !status) return status;
+  }
   if (vip.has_tracking()) (*found)->tracking = parsed->vip.tracking;
   if (vip.has_ring_size()) (*found)->ring_size = parsed->vip.ring_size;
   if (vip.has_outer_ttl()) (*found)->outer_ttl = parsed->vip.outer_ttl;
   if (vip.has_udp_idle_seconds()) (*found)->udp_idle_seconds = parsed->vip.udp_idle_seconds;
   if (vip.has_tcp_settle_seconds()) (*found)->tcp_settle_seconds = parsed->vip.tcp_settle_seconds;
   if (vip.has_quic()) (*found)->quic = parsed->vip.quic;
+  SetHealthSettings(vip, parsed->vip, **found);
   return {};
 }
 
@@ -122,8 +160,16 @@ Status SetReal(DesiredState& state, const v1::RealRequest& request) {
   if (!parsed) return std::unexpected(parsed.error());
   const auto real = FindReal(state, parsed->vip, parsed->address);
   if (!real) return std::unexpected(real.error());
-  if (request.real().has_weight()) (*real)->weight = parsed->real.weight;
-  if (request.real().has_state()) (*real)->state = parsed->real.state;
+  const v1::Real& given = request.real();
+  if (given.has_weight()) (*real)->weight = parsed->real.weight;
+  if (given.has_state()) {
+    (*real)->state = parsed->real.state;
+    if (parsed->real.state == RealState::kActive) (*real)->drain_seconds.reset();
+  }
+  if (given.has_drain_seconds()) (*real)->drain_seconds = parsed->real.drain_seconds;
+  if (given.has_backup()) (*real)->backup = parsed->real.backup;
+  if (given.has_canary_percent()) (*real)->canary_tenths = parsed->real.canary_tenths;
+  if (given.has_group()) (*real)->group = parsed->real.group;
   return {};
 }
 
