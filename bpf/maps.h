@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Every map of the balancer: key, value, who writes, who reads, what a missing entry means. Capacities are the
- * defaults; user space may change them before loading. Pins and their version are user space's business.
- * Arrays that user space fills through mmap have values of whole cache lines.
+ * Every map of the balancer, `reals` by map_reals.h: key, value, who writes, who reads, what a missing entry means.
+ * Capacities are the defaults; user space may change them before loading. Pins and their version are user space's
+ * business. Arrays that user space fills through mmap have values of whole cache lines.
  */
 #ifndef SHUNT_MAPS_H
 #define SHUNT_MAPS_H
@@ -13,6 +13,8 @@
 #include <shunt/abi_limits.h>
 #include <shunt/abi_types.h>
 #include <shunt/abi_verdicts.h>
+
+#include "map_reals.h"
 
 /* What user space switches while packets pass. One entry; read by vip.h and sketch.h. */
 struct {
@@ -59,15 +61,6 @@ struct {
 	__type(key, __u32);
 	__array(values, struct shunt_ring_chunk);
 } ring_chunks SEC(".maps");
-
-/* Reals, by shunt_vip.real_base + index. Written by user space, read by flow.h, real.h and encap.h. State 0:
- * there is none. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SHUNT_MAX_REALS_DEFAULT);
-	__type(key, __u32);
-	__type(value, struct shunt_real);
-} reals SEC(".maps");
 
 /* Remembered flows: of slots that are not stable, and of VIPs with tracking `all`. Entered and touched by flow_table.h;
  * user space drops what is idle or needless. A free place: not remembered. */

@@ -92,13 +92,14 @@ void ChangeSlots(Harness& harness, Random& random) {
   OneIn(random, 3) ? harness.SetRing(vip, ring) : harness.SetSlots(vip, ring);
 }
 
-// A real goes or comes back; now and then it has no next hop.
+// A real goes, is down or comes back; now and then it has no next hop.
 void ChangeReal(Harness& harness, Random& random) {
   const VipKey vip = Vip(Pick(random, kVips));
   const auto index = static_cast<uint16_t>(1 + Below(random, kReals));
   if (OneIn(random, 3)) return harness.ClearReal(vip, index);
   RealEntry real = harness.plan().vips.at(vip).reals.at(index);
   if (OneIn(random, 6)) real.outer.reset();
+  real.serves = !OneIn(random, 3);
   harness.SetReal(vip, index, real);
 }
 

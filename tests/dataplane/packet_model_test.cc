@@ -95,6 +95,16 @@ TEST_CASE("with tracking all a flow that is not known yet and one that is are ex
   CHECK_THAT(Explain(tables, frame), Catch::Contains("flow table: remembers real number 3, which is gone: a miss\n"));
 }
 
+TEST_CASE("that a real is down is explained where its slot or the flow table names it") {
+  auto tables = ExplainedTables();
+  const VipEntry& tracked = tables.vips.at(Vip("[2001:db8:1::10]:*/udp"));
+  tables.reals.at(tracked.real_base + 1).serves = false;
+  tables.flows[{tracked.id, {Address("2001:db8:c::7"), 40000}, 443}] = {.real_index = 1};
+  const std::string words = Explain(tables, BuildFrame({.destination = "2001:db8:1::10", .protocol = kUdp}));
+  CHECK_THAT(words, Catch::Contains("flow table: remembers real 2001:db8:7::12, which is down: a miss\n"));
+  CHECK_THAT(words, Catch::EndsWith("real: 2001:db8:7::12 is down\n"));
+}
+
 TEST_CASE("a moving slot is explained: from whom, to whom, and why this packet goes where it goes") {
   auto tables = ExplainedTables();
   const std::string moving = "ring: slot 0 of 1, moving from 10.0.0.11 to 10.0.0.12\n";

@@ -11,6 +11,7 @@ VipKey Vip(std::string_view text) { return VipKey::Parse(text).value(); }
 RealEntry MakeReal(const RealSpec& spec) {
   RealEntry real;
   real.address = Address(spec.address);
+  real.serves = spec.serves;
   if (!spec.resolved) return real;
   const bool ipv4 = real.address.family() == Family::kIpv4;
   const std::string_view source = !spec.source.empty() ? spec.source : ipv4 ? "10.0.0.2" : "2001:db8:7::2";

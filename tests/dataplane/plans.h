@@ -24,6 +24,7 @@ struct RealSpec {
   uint8_t spread_bits = 0;
   uint8_t ttl = 64;
   bool resolved = true;
+  bool serves = true;
 };
 
 // The frame's MAC addresses are 02:00:00:00:00:01 and, of the gateway, 02:00:00:00:0b and the address's last byte.

@@ -113,6 +113,19 @@ TEST_CASE("A real without a next hop is not ready but is there") {
   CHECK(EncodeReal({Address("2001:db8::1"), {}}).state == SHUNT_REAL_UNRESOLVED);
 }
 
+TEST_CASE("A real that does not serve is absent for packets, and comes back with its header as it was") {
+  for (RealEntry real : {Ipv4Real(), Ipv6Real(), {Address("10.0.0.11"), {}}, {Address("2001:db8::1"), {}}}) {
+    CAPTURE(real.address.ToString(), real.outer.has_value());
+    const shunt_real serving = EncodeReal(real);
+    real.serves = false;
+    shunt_real down = EncodeReal(real);
+    CHECK(down.state == SHUNT_REAL_ABSENT);
+    CHECK(DecodeReal(down) == real);
+    down.state = serving.state;  // nothing but the state differs
+    CHECK(std::memcmp(&down, &serving, sizeof(down)) == 0);
+  }
+}
+
 TEST_CASE("An entry of zeros is no real") { CHECK_FALSE(DecodeReal(shunt_real{})); }
 
 TEST_CASE("A path whose MTU has no room for the outer header lets no packet through") {

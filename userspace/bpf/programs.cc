@@ -5,6 +5,7 @@
 
 #include <balancer.skel.h>
 #include <decap.skel.h>
+#include <probe.skel.h>
 
 namespace shunt {
 
@@ -17,6 +18,12 @@ std::span<const std::byte> BalancerElf() {
 std::span<const std::byte> DecapElf() {
   size_t bytes = 0;
   const void* elf = decap_bpf__elf_bytes(&bytes);
+  return {static_cast<const std::byte*>(elf), bytes};
+}
+
+std::span<const std::byte> ProbeElf() {
+  size_t bytes = 0;
+  const void* elf = probe_bpf__elf_bytes(&bytes);
   return {static_cast<const std::byte*>(elf), bytes};
 }
 

@@ -9,5 +9,6 @@ namespace shunt {
 
 std::span<const std::byte> BalancerElf();
 std::span<const std::byte> DecapElf();
+std::span<const std::byte> ProbeElf();
 
 }  // namespace shunt

@@ -82,6 +82,7 @@ class Dataplane {
   virtual Result<Plan> Read() = 0;
 
   // Setters of entries replace what was there; removing what is absent is no error.
+  // A real that does not serve is for packets as one that was cleared; Read() gives it back.
   virtual Status SetReals(std::span<const RealWrite> reals) = 0;
   virtual Status ClearReals(std::span<const uint32_t> entries) = 0;  // flows that name them become misses
 
@@ -104,7 +105,7 @@ class Dataplane {
   virtual Result<size_t> DropFlows(std::span<const FlowRef> flows) = 0;
   virtual Result<std::vector<Refusals>> ReadRefusals(std::span<const uint32_t> vip_ids) = 0;
   virtual Result<std::vector<RememberedFlow>> ReadFlows(size_t limit) = 0;  // at most `limit`, in no order
-  // Drops every remembered flow whose VIP id and real index `plan` does not have.
+  // Drops every remembered flow whose VIP id and real index `plan` does not have, or whose real does not serve there.
   virtual Status ForgetFlowsExcept(const Plan& plan) = 0;
 
   // Counters, refusals and flow sketches of these VIP ids and real entries start at zero.

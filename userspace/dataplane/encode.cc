@@ -150,6 +150,7 @@ shunt_real EncodeReal(const RealEntry& real) {
     const uint32_t mtu_bytes = std::clamp<uint32_t>(hop.mtu_bytes, outer_bytes, UINT16_MAX);
     encoded.max_inner_bytes = static_cast<uint16_t>(mtu_bytes - outer_bytes);
   }
+  if (!real.serves) encoded.state = SHUNT_REAL_ABSENT;
   std::memcpy(encoded.header, &ethernet, sizeof(ethernet));
   if (ipv4) {
     const iphdr header = EncodeIpv4(real);
@@ -162,10 +163,11 @@ shunt_real EncodeReal(const RealEntry& real) {
 }
 
 std::optional<RealEntry> DecodeReal(const shunt_real& real) {
-  if (real.state == SHUNT_REAL_ABSENT) return std::nullopt;
   ethhdr ethernet{};
   std::memcpy(&ethernet, real.header, sizeof(ethernet));
+  if (ethernet.h_proto == 0) return std::nullopt;  // no header was ever written
   RealEntry entry;
+  entry.serves = real.state != SHUNT_REAL_ABSENT;
   OuterHeader outer;
   if (ethernet.h_proto == htons(ETH_P_IP)) {
     iphdr header{};
@@ -180,7 +182,7 @@ std::optional<RealEntry> DecodeReal(const shunt_real& real) {
     outer.next_hop.source = IpAddress(std::bit_cast<IpAddress::Bytes>(header.saddr));
     outer.ttl = header.hop_limit;
   }
-  if (real.state == SHUNT_REAL_UNRESOLVED) return entry;
+  if (real.egress_ifindex == 0) return entry;  // it has no next hop
   std::ranges::copy(ethernet.h_dest, outer.next_hop.gateway_mac.bytes.begin());
   std::ranges::copy(ethernet.h_source, outer.next_hop.local_mac.bytes.begin());
   outer.next_hop.interface_index = real.egress_ifindex;

@@ -27,6 +27,6 @@ shunt_ring_slot EncodeSlot(const RingSlot& slot);
 RingSlot DecodeSlot(const shunt_ring_slot& slot);
 
 shunt_real EncodeReal(const RealEntry& real);
-std::optional<RealEntry> DecodeReal(const shunt_real& real);  // unset: absent
+std::optional<RealEntry> DecodeReal(const shunt_real& real);  // unset: there is none
 
 }  // namespace shunt

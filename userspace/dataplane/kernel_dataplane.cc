@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening, adopting, attaching and detaching. Tables: kernel_tables.cc; remembered flows: kernel_flows.cc; counters and
-// RunFrame: kernel_counters.cc.
+// RunFrame: kernel_counters.cc; the probes' tunnel: kernel_probes.cc.
 #include "userspace/dataplane/kernel_dataplane.h"
 
 #include <fmt/format.h>
@@ -234,6 +234,7 @@ Result<std::vector<KernelDataplane::Attachment>> KernelDataplane::Attach() {
 Status KernelDataplane::Detach() {
   for (const std::string& interface : impl_->options.interfaces)
     if (auto detached = Forget(interface, impl_->OwnerMapId()); !detached) return detached;
+  if (auto closed = impl_->CloseProbeTunnel(); !closed) return closed;
   if (!impl_->folder) return {};
   if (auto removed = RemoveFolder(impl_->PinFolder()); !removed) return removed;
   return impl_->folder->RemoveIfEmpty();

@@ -41,8 +41,15 @@ class KernelDataplane final : public Dataplane {
   };
   // Attaches to every interface of the options or, after an error, to none that it had not been attached to.
   Result<std::vector<Attachment>> Attach();
-  // Detaches from the interfaces of the options and removes every pin.
+  // Detaches from the interfaces of the options, closes the probes' tunnel on all interfaces, whoever opened it, and
+  // removes every pin.
   Status Detach();
+
+  // From now on probes that leave by these interfaces take the tunnel of the entry that their mark names
+  // (probe_mark.h): attaches bpf/probe.bpf.c to their egress where it is not there yet, and in place of one that an
+  // earlier process or version left. An interface that cannot have it does not keep it from the others. Stays attached
+  // until Detach(). Any thread.
+  Status OpenProbeTunnel(std::span<const uint32_t> interface_indices);
 
   // The loaded program, for measuring it; closed with this object.
   int program_fd() const;

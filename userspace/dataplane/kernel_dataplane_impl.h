@@ -61,9 +61,16 @@ struct KernelDataplane::Impl {
   std::array<std::vector<uint32_t>, 2> lines_of_half;  // that are not empty
   bool packets_in_other_half = true;  // packets may be under way that met the half which is not in force
 
+  std::mutex probe_mutex;  // for what follows
+  std::unique_ptr<Object>
+      probe;  // the program for the egress of interfaces, on the same `reals`; unset: not needed yet
+  ProgramIdentity probe_identity;
+
   std::mutex run_mutex;  // one RunFrame() at a time: it tells the verdict by the counter that rises
 
   Status OpenMaps();
+  Status LoadProbe();  // under probe_mutex
+  Status CloseProbeTunnel();
   void TakeOverTables();  // what an earlier process left in the maps; nothing in fresh ones
   std::string PinFolder() const;
   uint32_t OwnerMapId() const { return vip_table.map().id(); }  // tells our programs from others'

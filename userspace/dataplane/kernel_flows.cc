@@ -57,7 +57,8 @@ Result<std::vector<RememberedFlow>> KernelDataplane::ReadFlows(size_t limit) {
 Status KernelDataplane::ForgetFlowsExcept(const Plan& plan) {
   std::set<std::pair<uint32_t, uint16_t>> kept;  // VIP id and index
   for (const auto& [key, vip] : plan.vips)
-    for (const auto& [index, real] : vip.reals) kept.emplace(vip.entry.id, index);
+    for (const auto& [index, real] : vip.reals)
+      if (real.serves) kept.emplace(vip.entry.id, index);
   const auto hash_keys = impl_->HashKeys();
   const FlowTableMemory table = impl_->Flows();
   for (uint64_t place = 0; place < flow_places(); ++place) {

@@ -106,13 +106,14 @@ Result<std::vector<RememberedFlow>> MemoryDataplane::ReadFlows(size_t limit) {
 
 Status MemoryDataplane::ForgetFlowsExcept(const Plan& plan) {
   const std::lock_guard lock(mutex_);
-  std::map<uint32_t, const PlannedVip*> vips;
-  for (const auto& [key, vip] : plan.vips) vips[vip.entry.id] = &vip;
+  std::set<std::pair<uint32_t, uint16_t>> kept;  // VIP id and index
+  for (const auto& [key, vip] : plan.vips)
+    for (const auto& [index, real] : vip.reals)
+      if (real.serves) kept.emplace(vip.entry.id, index);
   for (Place& place : places_) {
     if (!place.flow) continue;
     const RememberedFlow flow = FlowOf(**place.flow);
-    const auto vip = vips.find(flow.vip_id);
-    if (vip == vips.end() || !vip->second->reals.contains(flow.real_index)) Forget(place);
+    if (!kept.contains({flow.vip_id, flow.real_index})) Forget(place);
   }
   return {};
 }

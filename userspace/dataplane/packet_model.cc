@@ -119,7 +119,7 @@ class Walker {
     return walk_.real_index == 0 ? uint32_t{VERDICT_DROP_NO_REAL} : kContinue;
   }
 
-  // An entry whose real is absent is none.
+  // An entry whose real is absent or down is none.
   bool FindFlow() {
     walk_.asks_flow_table = true;
     const auto found = tables_.flows.find({vip_->id, walk_.source, walk_.destination_port});
@@ -129,8 +129,12 @@ class Walker {
       return false;
     }
     const uint16_t real_index = found->second.real_index;
-    if (!tables_.reals.contains(vip_->real_base + real_index)) {
-      Note("flow table", [&] { return fmt::format("remembers real number {}, which is gone: a miss", real_index); });
+    const uint32_t entry = vip_->real_base + real_index;
+    if (!ServingReal(entry)) {
+      Note("flow table", [&] {
+        return fmt::format("remembers real {}, which is {}: a miss", RealText(real_index),
+                           tables_.reals.contains(entry) ? "down" : "gone");
+      });
       return false;
     }
     walk_.real_index = real_index;
@@ -232,6 +236,12 @@ class Walker {
     return real != tables_.reals.end() ? real->second.address.ToString() : fmt::format("number {}", real_index);
   }
 
+  // Null if there is no such real, or if it is down.
+  const RealEntry* ServingReal(uint32_t entry) const {
+    const auto real = tables_.reals.find(entry);
+    return real != tables_.reals.end() && real->second.serves ? &real->second : nullptr;
+  }
+
   std::string InterfaceText(uint32_t interface_index) const {
     const auto name = tables_.interface_names.find(interface_index);
     return name != tables_.interface_names.end() ? name->second : fmt::format("interface {}", interface_index);
@@ -239,12 +249,15 @@ class Walker {
 
   uint32_t RealStage() {
     walk_.real_entry = vip_->real_base + walk_.real_index;
-    const auto found = tables_.reals.find(walk_.real_entry);
-    if (found == tables_.reals.end()) {
-      Note("real", [&] { return fmt::format("entry {} of the real table is empty", walk_.real_entry); });
+    real_ = ServingReal(walk_.real_entry);
+    if (!real_) {
+      Note("real", [&] {
+        return tables_.reals.contains(walk_.real_entry)
+                   ? RealText(walk_.real_index) + " is down"
+                   : fmt::format("entry {} of the real table is empty", walk_.real_entry);
+      });
       return VERDICT_DROP_NO_REAL;
     }
-    real_ = &found->second;
     if (!real_->outer) {
       Note("real", [&] { return real_->address.ToString() + " has no next hop"; });
       return VERDICT_DROP_NO_NEXT_HOP;

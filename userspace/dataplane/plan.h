@@ -51,6 +51,8 @@ struct OuterHeader {
 struct RealEntry {
   IpAddress address;
   std::optional<OuterHeader> outer;  // unset: no next hop; packets are dropped as DROP_NO_NEXT_HOP
+  // False: clients' packets never go there, a flow that names it is a miss; only probes take its outer header.
+  bool serves = true;
   bool operator==(const RealEntry&) const = default;
 };
 
@@ -66,12 +68,21 @@ struct VipEntry {
   bool operator==(const VipEntry&) const = default;
 };
 
+// A real that takes new flows, and its share.
+struct RingMember {
+  uint16_t index = 0;
+  uint32_t weight = 0;  // as control/weights.h has it
+  bool operator==(const RingMember&) const = default;
+};
+
 struct PlannedVip {
   VipEntry entry;
   std::shared_ptr<const Ring> ring;      // never null; entry.ring_slots long
   std::vector<UnsettledSlot> unsettled;  // exactly the slots with a previous real, in their order; the planner's
                                          // memory, no part of what the data plane holds
-  std::map<uint16_t, RealEntry> reals;   // by index; drained and weightless ones too
+  std::map<uint16_t, RealEntry> reals;   // by index; drained, weightless and down ones too
+  // What the ring's current reals were computed from; the planner's memory. Unset: not known (it was read back).
+  std::optional<std::vector<RingMember>> members;
 };
 
 // An address that some VIP has; lets the data plane tell "ours" when ports cannot be read.

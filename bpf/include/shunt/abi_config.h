@@ -15,4 +15,11 @@ struct shunt_config {
 	__u32 flow_entries_per_second; /* entries that one CPU may make in the flow table in one second */
 };
 
+/*
+ * Health probes: a packet of this host with SHUNT_PROBE_MARK in its mark leaves through the tunnel of the real whose
+ * entry in `reals` the other bits tell. Only probe.bpf.c looks at marks.
+ */
+#define SHUNT_PROBE_MARK 0x80000000u
+#define SHUNT_PROBE_ENTRY_MASK 0x7fffffffu
+
 #endif

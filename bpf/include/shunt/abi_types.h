@@ -98,7 +98,8 @@ SHUNT_ASSERT_SIZE(struct shunt_ring_line, 64);
 #define SHUNT_OUTER_HEADER_BYTES 54u /* Ethernet (14) and IPv6 (40); with IPv4 (20) the rest is zero */
 
 enum shunt_real_state {
-	SHUNT_REAL_ABSENT = 0,     /* no such real: a flow that names it is a miss */
+	SHUNT_REAL_ABSENT = 0,     /* no such real: a flow that names it is a miss. Or it is down: then its header
+				    * stands there for probes, with next hop if one is known (egress_ifindex not 0) */
 	SHUNT_REAL_UNRESOLVED = 1, /* serves, but its next hop is not known */
 	SHUNT_REAL_OUTER_IPV4 = 4, /* ready, outer header is IPv4 */
 	SHUNT_REAL_OUTER_IPV6 = 6, /* ready, outer header is IPv6 */
