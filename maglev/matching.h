@@ -10,9 +10,12 @@
 
 namespace shunt::maglev {
 
+// Walks tell weights apart up to this one.
+inline constexpr uint32_t kMaxWalkWeight = 65535;
+
 struct Contender {
   uint64_t id_hash;
-  uint32_t weight;  // only ratios matter; at least 1
+  uint32_t weight;  // only ratios matter; 1 to kMaxWalkWeight
   uint32_t share;   // slots it takes; the shares of all contenders add up to ring_size or less
 };
 

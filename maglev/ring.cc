@@ -95,6 +95,18 @@ std::vector<Ranked> RankById(std::span<const Real> reals) {
   return ranked;
 }
 
+// Weights for walking: as they are, or in the same ratios, rounded, where they are larger than walks can tell apart.
+// How many slots a real owns does not depend on them.
+std::vector<uint32_t> WalkWeights(std::span<const uint32_t> weights) {
+  const uint64_t most = *std::ranges::max_element(weights);
+  std::vector<uint32_t> walk_weights(weights.begin(), weights.end());
+  if (most <= kMaxWalkWeight) return walk_weights;
+  for (uint32_t& weight : walk_weights) {
+    weight = static_cast<uint32_t>(std::max<uint64_t>((uint64_t{weight} * kMaxWalkWeight + most / 2) / most, 1));
+  }
+  return walk_weights;
+}
+
 std::optional<std::string> Duplicate(std::span<const Real> reals, std::span<const Ranked> ranked) {
   const auto twin = std::adjacent_find(ranked.begin(), ranked.end(), [&](const Ranked& a, const Ranked& b) {
     return a.id_hash == b.id_hash && reals[a.input].id == reals[b.input].id;
@@ -131,12 +143,13 @@ std::expected<std::vector<uint16_t>, std::string> BuildRing(std::span<const Real
   for (uint32_t& weight : weights) weight /= divisor;
 
   const std::vector<Share> shares = ExactShares(weights, ring_size);
+  const std::vector<uint32_t> walk_weights = WalkWeights(weights);
   std::vector<Contender> contenders;
   contenders.reserve(ranked.size());
   std::vector<bool> may_grow;
   may_grow.reserve(ranked.size());
   for (uint32_t i = 0; i < ranked.size(); ++i) {
-    contenders.push_back({ranked[i].id_hash, weights[i], shares[i].slots});
+    contenders.push_back({ranked[i].id_hash, walk_weights[i], shares[i].slots});
     may_grow.push_back(shares[i].may_grow);
   }
   std::vector<uint16_t> ring = MatchSlots(contenders, ring_size);

@@ -20,7 +20,8 @@ inline constexpr uint16_t kNoReal = 0xffff;
 // accepted, but shares are then rounded coarsely.
 inline constexpr uint32_t kMinRingSize = 2;
 inline constexpr uint32_t kMaxRingSize = 655373;
-inline constexpr uint32_t kMaxWeight = 65535;
+// Room for a weight of 16 bits times a factor in parts of 10000, such as slow start's.
+inline constexpr uint32_t kMaxWeight = 65535 * 10000;
 // Positions of reals are 16 bits wide, and kNoReal is one of them.
 inline constexpr uint32_t kMaxReals = 65535;
 

@@ -2,12 +2,15 @@
 #include "tests/unit/control_testing.h"
 
 #include <fmt/format.h>
+#include <glog/logging.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 
 #include <chrono>
 #include <thread>
 
+#include "userspace/control/planner.h"
+#include "userspace/control/weights.h"
 #include "userspace/net/static_next_hops.h"
 
 namespace shunt::testing {
@@ -34,6 +37,7 @@ DesiredState SmallState() {
   DesiredState state;
   state.hash_key = {1, 2, 3};
   state.defaults.ring_size = 13;
+  state.defaults.slow_start_seconds = 0;
   return state;
 }
 
@@ -49,6 +53,14 @@ NextHopTable NextHopsOf(const DesiredState& state) {
     for (const auto& [address, real] : vip.reals) reals.insert(address);
   }
   return AnyNextHops().Resolve(reals).value();
+}
+
+Result<Plan> PlanFrom(const Plan& current, const DesiredState& state, const Capacities& capacities, SteadyTime now,
+                      const Liveness& liveness) {
+  const NextHopTable next_hops = NextHopsOf(state);
+  const WeightTable weights = WeighVips(state, liveness, {}, now);
+  return MakePlan({.desired = state, .weights = weights, .next_hops = next_hops, .capacities = capacities, .now = now},
+                  current);
 }
 
 void RandomChanges::ChangeOneThing(DesiredState& state) {
@@ -69,6 +81,16 @@ void RandomChanges::ChangeOneThing(DesiredState& state) {
       break;
     default:
       ChangeVip(state.vips[key]);
+  }
+}
+
+void RandomChanges::FollowHealth(const DesiredState& before, const DesiredState& after, Liveness& liveness) {
+  liveness = CarryLiveness(before, liveness, after);
+  for (auto& [key, reals] : liveness) {
+    for (auto& [address, health] : reals) {
+      if (health == Health::kUnknown) health = Health::kUp;
+      if (UpTo(7) == 0) health = health == Health::kUp ? Health::kDown : Health::kUp;
+    }
   }
 }
 
@@ -147,6 +169,7 @@ void WatchedDataplane::CheckVip(const VipKey& key, const PlannedVip& vip, const 
       if (index >= vip.entry.real_capacity) return violation("leaves its range");
       const auto real = reals_.find(vip.entry.real_base + index);
       if (real == reals_.end()) return violation("names a real that is not there");
+      if (!real->second.serves) return violation("names a real that does not serve");
       const auto [served_by, is_new] = served_by_.try_emplace({key, index}, real->second.address);
       if (!is_new && served_by->second != real->second.address) return violation("names another real by an index");
     }
@@ -260,6 +283,8 @@ void FakeNextHops::Drain() {
   eventfd_t ignored = 0;
   static_cast<void>(eventfd_read(event_.get(), &ignored));
 }
+
+void LogNothing() { FLAGS_minloglevel = google::GLOG_FATAL; }
 
 bool Eventually(const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);

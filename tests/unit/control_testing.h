@@ -14,6 +14,7 @@
 
 #include "tests/unit/forwarding_dataplane.h"
 #include "userspace/base/unique_fd.h"
+#include "userspace/control/liveness.h"
 #include "userspace/dataplane/dataplane.h"
 #include "userspace/dataplane/memory_dataplane.h"
 #include "userspace/model/desired_state.h"
@@ -24,7 +25,7 @@ namespace shunt::testing {
 IpAddress Address(const std::string& text);
 VipKey Key(const std::string& text);
 
-// A hash key and rings of 13 slots.
+// A hash key, rings of 13 slots and no slow start.
 DesiredState SmallState();
 // SmallState() with one VIP and its reals 10.0.0.1 to 10.0.0.`count`.
 DesiredState WithReals(const VipKey& vip, int count);
@@ -32,11 +33,17 @@ DesiredState WithReals(const VipKey& vip, int count);
 // A next hop for every real.
 NextHopTable NextHopsOf(const DesiredState& state);
 
-// A few VIPs and reals that come, go, drain and change, so that every kind of change meets every other.
+// The plan with a next hop for every real, and nobody climbing.
+Result<Plan> PlanFrom(const Plan& current, const DesiredState& state, const Capacities& capacities, SteadyTime now,
+                      const Liveness& liveness = {});
+
+// A few VIPs and reals that come, go, drain, fail and change, so that every kind of change meets every other.
 class RandomChanges {
  public:
   explicit RandomChanges(uint32_t seed) : random_(seed) {}
   void ChangeOneThing(DesiredState& state);
+  // Carries the liveness along with a change, all new reals up; now and then some real goes down or comes up.
+  void FollowHealth(const DesiredState& before, const DesiredState& after, Liveness& liveness);
   uint32_t UpTo(uint32_t max) { return std::uniform_int_distribution<uint32_t>(0, max)(random_); }
 
  private:
@@ -113,6 +120,9 @@ class FakeNextHops final : public NextHopSource {
   size_t resolved_times_ = 0;
   bool fail_ = false;
 };
+
+// No log lines from now on. (A test that included glog would get its CHECK in place of Catch's.)
+void LogNothing();
 
 // Polls until it holds; false after ten seconds.
 bool Eventually(const std::function<bool()>& condition);

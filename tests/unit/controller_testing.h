@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// For the tests of the controller: one on a store in a folder of its own and a data plane that fails on command.
+// For the tests of the controller and the writer: one on a store in a folder of its own and a data plane that fails on
+// command.
 #pragma once
 
 #include <fmt/format.h>
-#include <glog/logging.h>
 #include <stdlib.h>
 
 #include <algorithm>
@@ -16,6 +16,8 @@
 
 #include "tests/unit/control_testing.h"
 #include "userspace/control/controller.h"
+#include "userspace/control/event_log.h"
+#include "userspace/control/writer.h"
 #include "userspace/model/store_file.h"
 
 namespace shunt::testing {
@@ -44,9 +46,7 @@ inline std::string TextOf(const std::string& path) {
 inline void WriteText(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
 struct Bench {
-  explicit Bench(const Capacities& capacities = kFewCapacities) : dataplane(capacities) {
-    FLAGS_minloglevel = google::GLOG_FATAL;
-  }
+  explicit Bench(const Capacities& capacities = kFewCapacities) : dataplane(capacities) { LogNothing(); }
 
   void Start() {
     auto started = Controller::Start(folder.store(), dataplane, next_hops);
@@ -76,6 +76,44 @@ struct Bench {
   WatchedDataplane dataplane;
   FakeNextHops next_hops;
   std::unique_ptr<Controller> controller;
+};
+
+// The writer alone, on a clock of the test's own.
+struct TimedWriter {
+  TimedWriter() { REQUIRE(writer.Adopt()); }
+
+  ChangeReport Apply(const DesiredState& wanted, bool dry_run = false) {
+    const auto report = writer.Change(
+        [&](DesiredState& state) -> Status {
+          state = wanted;
+          return {};
+        },
+        dry_run);
+    REQUIRE(report);
+    return *report;
+  }
+  void RunFor(std::chrono::milliseconds time) {
+    for (const SteadyTime end = now + time; now < end; now += std::chrono::milliseconds(50)) TendIfDue();
+  }
+  void TendIfDue() {
+    if (now >= writer.due_at()) REQUIRE(writer.Tend());
+  }
+  void Judge(const IpAddress& real, Health health, const VipKey& vip = kVip) {
+    writer.NoteHealth({{.vip = vip, .real = real, .health = health, .cause = "the test says so"}});
+  }
+  const PlannedVip& planned(const VipKey& vip = kVip) const { return writer.snapshot()->plan.vips.at(vip); }
+  SlotProgress progress() const { return writer.snapshot()->observed->slots.at(kVip); }
+  std::string difference() { return Difference(bench.dataplane.Read().value(), writer.snapshot()->plan); }
+  std::vector<std::string> EventKinds() const {
+    std::vector<std::string> kinds;
+    for (const Event& event : events.Since(0, SIZE_MAX)) kinds.push_back(event.kind);
+    return kinds;
+  }
+
+  Bench bench;
+  SteadyTime now = SteadyTime() + std::chrono::seconds(1000);
+  EventLog events;
+  Writer writer{bench.folder.store(), bench.dataplane, bench.next_hops, events, [this] { return now; }};
 };
 
 inline DesiredState Two() {

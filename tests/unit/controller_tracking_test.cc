@@ -5,7 +5,6 @@
 
 #include "tests/unit/control_testing.h"
 #include "tests/unit/controller_testing.h"
-#include "userspace/control/writer.h"
 #include "userspace/dataplane/packet_model.h"
 
 using namespace shunt;           // NOLINT: the tests read like the code
@@ -15,32 +14,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-struct TimedWriter {
-  TimedWriter() { REQUIRE(writer.Adopt()); }
-
-  ChangeReport Apply(const DesiredState& wanted, bool dry_run = false) {
-    const auto report = writer.Change(
-        [&](DesiredState& state) -> Status {
-          state = wanted;
-          return {};
-        },
-        dry_run);
-    REQUIRE(report);
-    return *report;
-  }
-  void RunFor(seconds time) {
-    for (const SteadyTime end = now + time; now < end; now += milliseconds(50)) {
-      if (now >= writer.due_at()) REQUIRE(writer.Tend());
-    }
-  }
-  SlotProgress progress() const { return writer.snapshot()->observed->slots.at(kVip); }
-  std::string difference() { return Difference(bench.dataplane.Read().value(), writer.snapshot()->plan); }
-
-  Bench bench;
-  SteadyTime now = SteadyTime() + seconds(1000);
-  Writer writer{bench.folder.store(), bench.dataplane, bench.next_hops, [this] { return now; }};
-};
 
 DesiredState Drained() {
   DesiredState state = Two();
@@ -95,7 +68,9 @@ TEST_CASE("A restarted writer lets what it finds moving settle, as if it had cha
   timed.RunFor(seconds(500));
   const uint32_t moving = timed.progress().moving;
   REQUIRE(moving > 0);
-  Writer next(timed.bench.folder.store(), timed.bench.dataplane, timed.bench.next_hops, [&] { return timed.now; });
+  EventLog events;
+  Writer next(timed.bench.folder.store(), timed.bench.dataplane, timed.bench.next_hops, events,
+              [&] { return timed.now; });
   REQUIRE(next.Adopt());
   CHECK(next.snapshot()->observed->slots.at(kVip).moving == moving);
   CHECK(next.snapshot()->observed->slots.at(kVip).settles_in == seconds(600));

@@ -136,7 +136,7 @@ TEST_CASE("every real's slots differ from its exact share by less than one", "[m
   Random random(1);
   for (int round = 0; round < 300; ++round) {
     const uint32_t ring_size = kPrimes[random.Below(std::size(kPrimes))];
-    const uint32_t heaviest = std::vector<uint32_t>{1, 3, 16, 100, 65535}[random.Below(5)];
+    const uint32_t heaviest = std::vector<uint32_t>{1, 3, 16, 100, 65535, kMaxWeight}[random.Below(6)];
     const Reals reals = RandomReals(random, 1 + random.Below(std::min(ring_size, 400u)), heaviest);
     CheckExactShares(reals, Built(reals, ring_size));
   }
@@ -155,6 +155,8 @@ TEST_CASE("shares are exact where weights could hardly differ more", "[maglev]")
   reals[0].weight = 65535;
   reals[1].weight = 1;
   CheckExactShares(reals, Built(reals, 65537));
+  reals[0].weight = kMaxWeight;
+  CheckExactShares(reals, Built(reals, kMaxRingSize));
   reals[0].weight = 65536 / 2;  // with 32769: one slot a unit of weight, nothing is left over by rounding
   reals[1].weight = 32769;
   CheckExactShares(reals, Built(reals, 65537));
@@ -239,6 +241,21 @@ TEST_CASE("no more than half a per cent of the ring moves needlessly when a real
   }
 }
 
+TEST_CASE("a real that climbs to its weight moves little more than must at each step", "[maglev]") {
+  Random random(6);
+  for (const uint32_t count : {2u, 10u, 100u, 1000u}) {
+    Reals whole = EqualReals(count);
+    for (Real& real : whole) real.weight = (1 + random.Below(65535)) * 10000;
+    for (uint32_t factor = 100; factor < 10000; factor += 495) {
+      INFO(count << " reals, factor " << factor);
+      Reals reals = whole;
+      for (size_t i = 0; i < 10; ++i) reals[i * count / 10].weight = whole[i * count / 10].weight / 10000 * factor;
+      const auto climb_on = [](Real& real) { real.weight += 1 + real.weight / 20; };
+      CHECK(ExcessOf(Built, reals, 65537, climb_on) < 0.5);
+    }
+  }
+}
+
 TEST_CASE("fewer slots move needlessly than in the paper's ring", "[maglev]") {
   const auto leave = [](Real& real) { real.weight = 0; };
   for (const uint32_t count : {10u, 100u, 1000u, 5000u}) {
@@ -269,6 +286,8 @@ TEST_CASE("the layout of rings is what every released version builds", "[maglev]
   CHECK(Digest(Built(EqualReals(1000), 65537)) == 0xa0bb110ceae0b9ce);
   CHECK(Digest(Built(mixed, 65537)) == 0x9d3d65cca02e6162);
   CHECK(Digest(Built(extreme, 1021)) == 0xfb912004471e0924);
+  extreme[1].weight = kMaxWeight - 1;
+  CHECK(Digest(Built(extreme, 1021)) == 0xc12c8be278e2acf7);
   CHECK(Digest(Built(mixed, kMaxRingSize)) == 0x818dc2dec29c672d);
 }
 
@@ -297,9 +316,9 @@ TEST_CASE("reals without any weight are refused", "[maglev]") {
 
 TEST_CASE("a real that is wrong is named as people write it", "[maglev]") {
   Reals reals = EqualReals(3);
-  reals[1].weight = 65536;
-  CHECK(ErrorOf(reals, 65537) == "real 10.0.0.1 has weight 65536: choose a weight from 0 to 65535");
-  reals[1].weight = 65535;
+  reals[1].weight = 655350001;
+  CHECK(ErrorOf(reals, 65537) == "real 10.0.0.1 has weight 655350001: choose a weight from 0 to 655350000");
+  reals[1].weight = 655350000;
   CHECK(ErrorOf(reals, 65537) == "no error");
   reals[1].id = reals[2].id;
   CHECK(ErrorOf(reals, 65537) == "real 10.0.0.2 is listed more than once: list each real once");
@@ -313,7 +332,8 @@ TEST_CASE("a real that is wrong is named as people write it", "[maglev]") {
       {"1:2:3:4:5:0:7:8", {0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 0, 0, 7, 0, 8}},
   };
   for (const auto& [text, id] : ids) {
-    CHECK(ErrorOf({{id, 70000}}, 65537) == "real " + text + " has weight 70000: choose a weight from 0 to 65535");
+    CHECK(ErrorOf({{id, 700000000}}, 65537) ==
+          "real " + text + " has weight 700000000: choose a weight from 0 to 655350000");
   }
 }
 

@@ -25,11 +25,12 @@ SteadyTime At(std::chrono::milliseconds time) { return SteadyTime() + time; }
 SteadyTime At(int seconds) { return At(std::chrono::seconds(seconds)); }
 
 Result<Plan> TryPlan(const DesiredState& state, const Plan& current, SteadyTime now = At(0),
-                     const DesiredState* made_from = nullptr, const Capacities& capacities = kSmall) {
-  const NextHopTable next_hops = NextHopsOf(state);
-  return MakePlan(
-      {.desired = state, .next_hops = next_hops, .capacities = capacities, .now = now, .made_from = made_from},
-      current);
+                     const Capacities& capacities = kSmall, const Liveness& liveness = {}) {
+  return PlanFrom(current, state, capacities, now, liveness);
+}
+
+Plan PlanWith(const Liveness& liveness, const DesiredState& state, const Plan& current, SteadyTime now) {
+  return TryPlan(state, current, now, kSmall, liveness).value();
 }
 
 Plan PlanOf(const DesiredState& state, const Plan& current = {}, SteadyTime now = At(0)) {
@@ -37,6 +38,12 @@ Plan PlanOf(const DesiredState& state, const Plan& current = {}, SteadyTime now 
   INFO((plan ? "" : plan.error().message));
   REQUIRE(plan);
   return *plan;
+}
+
+// Without what the planner remembers of its members.
+Plan AsRead(Plan plan) {
+  for (auto& [key, vip] : plan.vips) vip.members.reset();
+  return plan;
 }
 
 std::map<IpAddress, uint16_t> IndicesOf(const PlannedVip& vip) {
@@ -110,19 +117,23 @@ void CheckRings(const Plan& plan, const DesiredState& state) {
   for (const auto& [key, vip] : state.vips) {
     const PlannedVip& planned = plan.vips.at(key);
     REQUIRE(IndicesOf(planned).size() == vip.reals.size());
+    const auto indices = IndicesOf(planned);
     std::set<IpAddress> expected;
+    bool some_serve = false;
     for (const auto& [address, real] : vip.reals) {
-      REQUIRE(IndicesOf(planned).contains(address));
+      REQUIRE(indices.contains(address));
+      if (!planned.reals.at(indices.at(address)).serves) continue;
+      some_serve = true;
       if (real.weight > 0 && real.state == RealState::kActive) expected.insert(address);
     }
     std::set<IpAddress> serving;
     for (const RingSlot& slot : *planned.ring) {
       if (slot.current_real != 0) serving.insert(planned.reals.at(slot.current_real).address);
-      REQUIRE((slot.previous_real == 0 || planned.reals.contains(slot.previous_real)));
+      REQUIRE((slot.previous_real == 0 || planned.reals.at(slot.previous_real).serves));
       REQUIRE((!slot.hold || (slot.current_real != 0 && slot.previous_real != 0)));
     }
     REQUIRE(serving == expected);
-    const bool keeps_flows = planned.entry.tracking == Tracking::kMoving && !vip.reals.empty();
+    const bool keeps_flows = planned.entry.tracking == Tracking::kMoving && some_serve;
     if (!expected.empty()) REQUIRE(planned.ring->size() == EffectiveSettings(state, vip).ring_size);
     if (!keeps_flows) REQUIRE((planned.unsettled.empty() && (!expected.empty() || planned.ring->empty())));
   }
@@ -166,6 +177,8 @@ TEST_CASE("After any history ids are sound, rings right, what is freed rests and
   const uint32_t seed = GENERATE(1u, 2u, 3u, 4u, 5u, 6u);
   RandomChanges changes(seed);
   DesiredState state = SmallState();
+  state.defaults.health.kind = CheckKind::kTcp;
+  Liveness liveness;
   Plan plan;
   RestLog rests;
   SteadyTime now = At(1);
@@ -174,7 +187,8 @@ TEST_CASE("After any history ids are sound, rings right, what is freed rests and
     DesiredState wanted = state;
     for (uint32_t i = 0; i <= changes.UpTo(3); ++i) changes.ChangeOneThing(wanted);
     now += std::chrono::milliseconds(changes.UpTo(3000));
-    const auto next = TryPlan(wanted, plan, now, &state);
+    changes.FollowHealth(state, wanted, liveness);
+    const auto next = TryPlan(wanted, plan, now, kSmall, liveness);
     INFO((next ? "" : next.error().message));
     REQUIRE(next);
 
@@ -185,10 +199,10 @@ TEST_CASE("After any history ids are sound, rings right, what is freed rests and
     rests.Note(plan, *next, now);
     REQUIRE_FALSE(rests.reused_too_early());
 
-    const Plan computed = PlanOf(wanted, plan, now);  // every ring computed, none taken over unseen
+    const Plan computed = PlanWith(liveness, wanted, AsRead(plan), now);  // every ring computed, none taken over unseen
     REQUIRE(Difference(*next, computed).empty());
     for (const auto& [key, vip] : next->vips) REQUIRE(vip.unsettled == computed.vips.at(key).unsettled);
-    const Plan fresh = PlanOf(wanted);
+    const Plan fresh = PlanWith(liveness, wanted, {}, now);
     for (const auto& [key, vip] : fresh.vips) {
       if (!vip.ring->empty()) REQUIRE(RingByAddress(next->vips.at(key)) == RingByAddress(vip));
     }
@@ -250,24 +264,24 @@ TEST_CASE("When all indices of a range rest, the range grows instead of refusing
 TEST_CASE("A full data plane refuses a VIP by name until an id has rested") {
   const Capacities one{.max_vips = 1, .max_reals = 16, .max_flows = 1};
   DesiredState state = WithReals(kVip, 1);
-  const Plan before = *TryPlan(state, {}, At(0), nullptr, one);
+  const Plan before = *TryPlan(state, {}, At(0), one);
   state.vips.clear();
   state.vips[Key("203.0.113.11:80/tcp")] = {};
-  const auto at_once = TryPlan(state, before, At(1), nullptr, one);
+  const auto at_once = TryPlan(state, before, At(1), one);
   REQUIRE_FALSE(at_once);
   CHECK(at_once.error().kind == ErrorKind::kInvalid);
   CHECK_THAT(at_once.error().message, Catch::Contains("203.0.113.11:80/tcp") && Catch::Contains("--max_vips"));
 
   DesiredState empty = SmallState();
-  const Plan removed = *TryPlan(empty, before, At(1), nullptr, one);
-  CHECK_FALSE(TryPlan(state, removed, At(10), nullptr, one));
-  CHECK(TryPlan(state, removed, At(11), nullptr, one));
+  const Plan removed = *TryPlan(empty, before, At(1), one);
+  CHECK_FALSE(TryPlan(state, removed, At(10), one));
+  CHECK(TryPlan(state, removed, At(11), one));
 }
 
 TEST_CASE("A real table without a long enough stretch names what it has") {
   const Capacities tight{.max_vips = 4, .max_reals = 10, .max_flows = 1};
-  const Plan three = *TryPlan(WithReals(kVip, 3), {}, At(0), nullptr, tight);
-  const auto grown = TryPlan(WithReals(kVip, 4), three, At(1), nullptr, tight);
+  const Plan three = *TryPlan(WithReals(kVip, 3), {}, At(0), tight);
+  const auto grown = TryPlan(WithReals(kVip, 4), three, At(1), tight);
   REQUIRE_FALSE(grown);
   CHECK_THAT(grown.error().message,
              Catch::Contains("8 free entries in a row (6 of 10") && Catch::Contains("--max_reals"));
@@ -288,7 +302,7 @@ TEST_CASE("Weights in the same ratio make the same ring, which is shared") {
   const Plan before = PlanOf(state);
   DesiredState doubled = state;
   for (auto& [address, real] : doubled.vips[kVip].reals) real.weight *= 2;
-  const auto after = TryPlan(doubled, before, At(1), &state);
+  const auto after = TryPlan(doubled, before, At(1));
   REQUIRE(after);
   CHECK(after->vips.at(kVip).ring == before.vips.at(kVip).ring);
 }
@@ -331,7 +345,9 @@ TEST_CASE("A real without a next hop stands in the table without an outer header
   NextHopTable next_hops = NextHopsOf(state);
   next_hops.erase(Address("10.0.0.1"));
   next_hops[Address("10.0.0.2")].next_hop->mtu_bytes = 65536;
-  const auto plan = MakePlan({.desired = state, .next_hops = next_hops, .capacities = kSmall, .now = At(0)}, {});
+  const WeightTable weights = WeighVips(state, {}, {}, At(0));
+  const auto plan =
+      MakePlan({.desired = state, .weights = weights, .next_hops = next_hops, .capacities = kSmall, .now = At(0)}, {});
   REQUIRE(plan);
   const PlannedVip& vip = plan->vips.at(kVip);
   CHECK_FALSE(vip.reals.at(1).outer);
@@ -354,9 +370,8 @@ TEST_CASE("A drained real that goes changes the slots that still name it, though
   state.vips[kVip].reals[Address("10.0.0.1")].state = RealState::kDrain;
   const Plan drained = PlanOf(state, whole, At(1));
   REQUIRE_FALSE(drained.vips.at(kVip).unsettled.empty());
-  const DesiredState before = state;
   state.vips[kVip].reals.erase(Address("10.0.0.1"));
-  const auto gone = TryPlan(state, drained, At(2), &before);
+  const auto gone = TryPlan(state, drained, At(2));
   REQUIRE(gone);
   const PlannedVip& vip = gone->vips.at(kVip);
   for (const UnsettledSlot& unsettled : vip.unsettled) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,12 @@ std::string Text(const RingSlot& slot) {
          (slot.hold ? ",hold}" : "}");
 }
 
+ServingReals Serving(const std::vector<uint16_t>& indices) {
+  std::map<uint16_t, RealEntry> reals;
+  for (const uint16_t index : indices) reals[index] = {};
+  return ServingReals(reals);
+}
+
 struct Row {
   RingSlot before;
   uint16_t current;
@@ -34,7 +41,7 @@ struct Row {
 void Check(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     INFO(Text(row.before) << " to " << row.current);
-    CHECK(Text(ChangeSlot(row.before, row.current, ServingReals(row.serving))) == Text(row.after));
+    CHECK(Text(ChangeSlot(row.before, row.current, Serving(row.serving))) == Text(row.after));
   }
 }
 
@@ -55,7 +62,7 @@ struct Wanted {
 };
 
 RingState Change(const PlannedVip* before, const Wanted& wanted) {
-  const ServingReals serving(wanted.serving);
+  const ServingReals serving = Serving(wanted.serving);
   return ChangeRing(before, {.current_reals = wanted.current_reals,
                              .serving = serving,
                              .tracking = wanted.tracking,

@@ -165,6 +165,15 @@ TEST_CASE("An entry that a settled slot serves anyway stays while packets may be
   CHECK(JudgeEntry(EntryOf(2), vip, kTimes, At(101)).drop);
 }
 
+TEST_CASE("An entry of a real that is down goes, whatever state its slot is in") {
+  for (const RingSlot& slot : {Slot(2, 1), Slot(2, 2)}) {
+    PlannedVip vip = VipWith({slot});
+    CHECK_FALSE(Drops(EntryOf(1), vip));
+    vip.reals.at(1).serves = false;
+    CHECK(Drops(EntryOf(1), vip));
+  }
+}
+
 TEST_CASE("An entry is an exception of its flow's slot, even when it is about to go") {
   Ring ring;
   for (int i = 0; i < 7; ++i) ring.push_back(Slot(2, 2));

@@ -37,9 +37,7 @@ struct Swept {
   size_t remembered() { return dataplane.ReadFlows(1000).value().size(); }
 
   void Write() {
-    const NextHopTable next_hops = NextHopsOf(desired);
-    const auto next = MakePlan(
-        {.desired = desired, .next_hops = next_hops, .capacities = dataplane.capacities(), .now = now()}, plan);
+    const auto next = PlanFrom(plan, desired, dataplane.capacities(), now());
     REQUIRE(next);
     REQUIRE(Execute(OrderWrites(plan, *next), *next, dataplane));
     plan = *next;

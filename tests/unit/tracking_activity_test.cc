@@ -18,9 +18,7 @@ const VipKey kVip = Key("203.0.113.10:443/tcp");
 SteadyTime At(int second) { return SteadyTime() + std::chrono::seconds(second); }
 
 Plan Install(const DesiredState& state, const Plan& before, Dataplane& dataplane) {
-  const NextHopTable next_hops = NextHopsOf(state);
-  const auto plan =
-      MakePlan({.desired = state, .next_hops = next_hops, .capacities = dataplane.capacities(), .now = At(0)}, before);
+  const auto plan = PlanFrom(before, state, dataplane.capacities(), At(0));
   REQUIRE(plan);
   REQUIRE(Execute(OrderWrites(before, *plan), *plan, dataplane));
   return *plan;

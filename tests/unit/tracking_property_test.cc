@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tracking promises, under random histories: as long as the real that a flow first went to serves, and the flow is
-// not silent for longer than its time, every packet of it goes there.
+// What tracking promises, under random histories in which reals also go down, come up again and panic: as long as the
+// real that a flow first went to serves, and the flow is not silent for longer than its time, every packet of it goes
+// there.
 #include <catch2/catch.hpp>
 
 #include "tests/unit/tracking_testing.h"

@@ -10,6 +10,7 @@
 #include <optional>
 #include <queue>
 #include <random>
+#include <set>
 #include <span>
 #include <utility>
 #include <variant>
@@ -17,6 +18,7 @@
 #include "tests/unit/control_testing.h"
 #include "userspace/control/planner.h"
 #include "userspace/control/sweeper.h"
+#include "userspace/control/weights.h"
 #include "userspace/control/writes.h"
 #include "userspace/dataplane/memory_dataplane.h"
 #include "userspace/dataplane/packet_model.h"
@@ -90,7 +92,8 @@ class World {
   MemoryDataplane dataplane_;
   Sweeper sweeper_;
   DesiredState desired_;
-  DesiredState made_from_;
+  Liveness liveness_;
+  WeightTable weights_;
   Plan plan_;
   std::vector<uint8_t> frame_;
   const uint8_t quic_opening_;      // first byte of the payload
@@ -121,21 +124,38 @@ World::World(const WorldOptions& options)
   desired_.defaults.tcp_settle_seconds = options.idle_seconds;
   vip().quic = options.traffic == Load::kQuic;
   vip().tracking = options.begins_with_all ? Tracking::kAll : Tracking::kMoving;
+  vip().health = HealthCheck{.kind = CheckKind::kTcp, .initially_up = true};
+  vip().panic_action = options.seed % 2 == 0 ? PanicAction::kFailOpen : PanicAction::kFailClosed;
   for (uint32_t real = 0; real < 5; ++real) vip().reals[RealOf(real)] = {};
+  liveness_ = CarryLiveness({}, {}, desired_);
+  weights_ = WeighVips(desired_, liveness_, {}, now());
   Write();
 }
 
 bool World::TakesNewFlows() const {
-  return std::ranges::any_of(desired_.vips.at(vip_key_).reals, [](const auto& real) {
-    return real.second.state == RealState::kActive && real.second.weight > 0;
-  });
+  return std::ranges::any_of(weights_.at(vip_key_).reals, [](const RealWeight& real) { return real.weight > 0; });
 }
 
-// One real comes, goes, drains, wakes up, changes its weight; or all drain, or all wake up.
+// One real comes, goes, drains, wakes up, goes down, comes up, changes its weight; or all do one of that. When many are
+// down the VIP panics.
 void World::ChangeSomething() {
   auto& reals = vip().reals;
   const IpAddress real = RealOf(UpTo(kReals - 1));
-  switch (UpTo(11)) {
+  const DesiredState before = desired_;
+  auto& health = liveness_[vip_key_];
+  switch (UpTo(17)) {
+    case 12:
+    case 13:
+    case 14:
+      if (health.contains(real)) health[real] = Health::kDown;
+      break;
+    case 15:
+      for (auto& [address, state] : health) state = Chance(0.7) ? Health::kDown : Health::kUp;
+      break;
+    case 16:
+    case 17:
+      for (auto& [address, state] : health) state = Health::kUp;
+      break;
     case 0:
     case 1:
       if (reals.size() > 2) reals.erase(real);
@@ -159,6 +179,8 @@ void World::ChangeSomething() {
       reals[real].state = RealState::kActive;
   }
   if (options_.begins_with_all && now_ms_ > options_.seconds * 333) vip().tracking = Tracking::kMoving;
+  liveness_ = CarryLiveness(before, liveness_, desired_);
+  weights_ = WeighVips(desired_, liveness_, {}, now());
   // The planner's answer takes effect write by write, and packets come in between.
   NoteLostReals();
   Write();
@@ -167,12 +189,15 @@ void World::ChangeSomething() {
 }
 
 void World::NoteLostReals() {
-  const auto& reals = vip().reals;
-  for (auto& [id, flow] : flows_) {
-    flow.lost_its_real |= std::ranges::none_of(reals, [&flow](const auto& real) {
-      return std::ranges::equal(std::span(real.first.bytes()).subspan(12), flow.first_real);
-    });
+  std::set<RealAddress> serving;
+  size_t position = 0;
+  for (const auto& [address, real] : vip().reals) {
+    if (!weights_.at(vip_key_).reals[position++].serves) continue;
+    RealAddress bytes{};
+    std::ranges::copy(std::span(address.bytes()).subspan(12), bytes.begin());
+    serving.insert(bytes);
   }
+  for (auto& [id, flow] : flows_) flow.lost_its_real |= !serving.contains(flow.first_real);
 }
 
 // Clients that lost their real go on sending, and once it is cleared some begin anew.
@@ -194,20 +219,20 @@ void World::SendBetweenWrites(bool is_cleared) {
 void World::Write() {
   const NextHopTable next_hops = NextHopsOf(desired_);
   auto next = MakePlan({.desired = desired_,
+                        .weights = weights_,
                         .next_hops = next_hops,
                         .capacities = dataplane_.capacities(),
-                        .now = now(),
-                        .made_from = plan_.vips.empty() ? nullptr : &made_from_},
+                        .now = now()},
                        plan_);
   if (!next) return Broke(0, next.error().message);
   bool is_in_force = false;
   for (const shunt::Write& write : OrderWrites(plan_, *next)) {
     if (auto written = Execute({write}, *next, dataplane_); !written) return Broke(0, written.error().message);
     is_in_force |= std::holds_alternative<write::SetVips>(write);
-    SendBetweenWrites(is_in_force && std::holds_alternative<write::ClearReals>(write));
+    SendBetweenWrites(is_in_force && (std::holds_alternative<write::ClearReals>(write) ||
+                                      std::holds_alternative<write::SetReals>(write)));
   }
   plan_ = *std::move(next);
-  made_from_ = desired_;
   sweeper_.NotePlan(now());
 }
 

@@ -19,13 +19,8 @@ namespace {
 constexpr Capacities kSmall{.max_vips = 16, .max_reals = 512, .max_flows = 64};
 const VipKey kVip = Key("203.0.113.10:443/tcp");
 
-Plan PlanOf(const DesiredState& state, const Plan& current = {}, int at_second = 0) {
-  const NextHopTable next_hops = NextHopsOf(state);
-  const auto plan = MakePlan({.desired = state,
-                              .next_hops = next_hops,
-                              .capacities = kSmall,
-                              .now = SteadyTime() + std::chrono::seconds(at_second)},
-                             current);
+Plan PlanOf(const DesiredState& state, const Plan& current = {}, int at_second = 0, const Liveness& liveness = {}) {
+  const auto plan = PlanFrom(current, state, kSmall, SteadyTime() + std::chrono::seconds(at_second), liveness);
   INFO((plan ? "" : plan.error().message));
   REQUIRE(plan);
   return *plan;
@@ -35,10 +30,14 @@ Plan PlanOf(const DesiredState& state, const Plan& current = {}, int at_second =
 std::vector<Plan> History(uint32_t seed, int steps) {
   RandomChanges changes(seed);
   DesiredState state = SmallState();
+  state.defaults.health.kind = CheckKind::kTcp;
+  Liveness liveness;
   std::vector<Plan> plans(1);
   for (int step = 0; step < steps; ++step) {
+    const DesiredState before = state;
     for (uint32_t i = 0; i <= changes.UpTo(4); ++i) changes.ChangeOneThing(state);
-    plans.push_back(PlanOf(state, plans.back(), 2 * step));
+    changes.FollowHealth(before, state, liveness);
+    plans.push_back(PlanOf(state, plans.back(), 2 * step, liveness));
   }
   return plans;
 }
@@ -134,6 +133,17 @@ TEST_CASE("Equal plans need no writes, whether or not they share their rings") {
 TEST_CASE("A new VIP comes after its counters and reals") {
   CHECK(NamesOf(OrderWrites({}, PlanOf(WithReals(kVip, 2)))) ==
         Names{"ResetTraffic", "ClearReals", "SetReals", "SetVips"});
+}
+
+TEST_CASE("A real that goes down is left by the ring first, and one that comes up is there before the ring") {
+  DesiredState state = WithReals(kVip, 3);
+  state.defaults.health.kind = CheckKind::kTcp;
+  Liveness liveness = {{kVip, {{Address("10.0.0.1"), Health::kUp}}}};
+  const Plan up = PlanOf(state, {}, 0, liveness);
+  liveness[kVip][Address("10.0.0.1")] = Health::kDown;
+  const Plan down = PlanOf(state, up, 1, liveness);
+  CHECK(NamesOf(OrderWrites(up, down)) == Names{"SetVips", "SetReals", "ForgetFlows"});
+  CHECK(NamesOf(OrderWrites(down, up)) == Names{"SetReals", "SetVips"});
 }
 
 TEST_CASE("A VIP that goes is removed before its reals and its flows") {

@@ -31,6 +31,7 @@ StaticNextHops::Options HopsBy(uint32_t interface_index) {
 DesiredState FreshState(uint8_t seed) {
   DesiredState state;
   state.hash_key.fill(seed);
+  state.defaults.slow_start_seconds = 0;
   return state;
 }
 
@@ -57,7 +58,7 @@ Instance::Instance(std::unique_ptr<KernelDataplane> dataplane, uint32_t interfac
     : dataplane_(std::move(dataplane)),
       next_hops_(HopsBy(interface_index)),
       folder_(std::move(folder)),
-      writer_(folder_ + "/shunt.yaml", *dataplane_, next_hops_) {}
+      writer_(folder_ + "/shunt.yaml", *dataplane_, next_hops_, events_) {}
 
 Instance::~Instance() {
   std::error_code ignored;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "userspace/base/result.h"
+#include "userspace/control/event_log.h"
 #include "userspace/control/writer.h"
 #include "userspace/dataplane/kernel_dataplane.h"
 #include "userspace/net/static_next_hops.h"
@@ -44,11 +45,12 @@ class Instance {
   std::unique_ptr<KernelDataplane> dataplane_;
   StaticNextHops next_hops_;
   std::string folder_;  // of the store
+  EventLog events_;
   Writer writer_;
   std::shared_ptr<const Snapshot> snapshot_;
 };
 
-// No VIPs, and a hash key that follows from `seed`.
+// No VIPs, a hash key that follows from `seed`, and reals that take their whole share at once.
 DesiredState FreshState(uint8_t seed = 1);
 
 // Names of what is measured. VIPs of every kind are numbered from 1, and so are reals: the number is the low 16 bits of

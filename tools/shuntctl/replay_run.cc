@@ -51,7 +51,9 @@ Result<Replay> Replay::Prepare(const DesiredState& desired, const ReplayOptions&
                          .mtu_bytes = options.mtu_bytes});
   const auto next_hops = source.Resolve(reals);
   if (!next_hops) return std::unexpected(next_hops.error());
-  const auto plan = MakePlan({desired, *next_hops, dataplane->capacities(), std::chrono::steady_clock::now()}, Plan{});
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const WeightTable weights = WeighVips(desired, {}, {}, now);  // every real counts as healthy
+  const auto plan = MakePlan({desired, weights, *next_hops, dataplane->capacities(), now}, Plan{});
   if (!plan) return std::unexpected(plan.error());
   if (const auto status = Execute(OrderWrites(Plan{}, *plan), *plan, *dataplane); !status) {
     return std::unexpected(status.error());

@@ -8,6 +8,8 @@
 #include <array>
 #include <chrono>
 #include <future>
+#include <iterator>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -34,21 +36,28 @@ void LogOnce(const char* doing, const Status& done, std::string& last_problem) {
 
 struct Controller::Impl {
   Impl(const std::string& store_path, Dataplane& dataplane, NextHopSource& next_hops_in)
-      : writer(store_path, dataplane, next_hops_in), next_hops(next_hops_in) {}
+      : writer(store_path, dataplane, next_hops_in, events), next_hops(next_hops_in) {}
 
   Result<ChangeReport> Post(EditFunction edit, bool dry_run);
+  void PostHealth(std::vector<HealthChange> changes);
 
   // The writer thread's.
   void Run();
   void NoteEvent();
   void RefreshNextHops();
   void RefreshWithin(milliseconds delay);
+  void NoteHealth();
   void Tend();
 
+  EventLog events;
   Writer writer;
   NextHopSource& next_hops;
   std::unique_ptr<TaskQueue> queue;
   std::thread thread;
+
+  std::mutex health_mutex;  // guards what follows
+  std::vector<HealthChange> judged;
+  std::shared_ptr<const HealthReport> health = std::make_shared<const HealthReport>();
 
   // The writer thread's.
   SteadyTime refresh_at = SteadyTime::max();
@@ -95,6 +104,24 @@ void Controller::Impl::RefreshNextHops() {
   LogOnce("following next hops: ", refreshed, refresh_problem);
 }
 
+// Many at once are one task.
+void Controller::Impl::PostHealth(std::vector<HealthChange> changes) {
+  const std::lock_guard lock(health_mutex);
+  const bool is_posted = !judged.empty();
+  std::ranges::move(changes, std::back_inserter(judged));
+  // Refused: shuntd is stopping.
+  if (!is_posted && !judged.empty()) static_cast<void>(queue->Post([this] { NoteHealth(); }));
+}
+
+void Controller::Impl::NoteHealth() {
+  std::vector<HealthChange> changes;
+  {
+    const std::lock_guard lock(health_mutex);
+    changes.swap(judged);
+  }
+  writer.NoteHealth(changes);
+}
+
 void Controller::Impl::Tend() { LogOnce("", writer.Tend(), tend_problem); }
 
 void Controller::Impl::RefreshWithin(milliseconds delay) {
@@ -106,6 +133,7 @@ Result<ChangeReport> Controller::Impl::Post(EditFunction edit, bool dry_run) {
   auto promise = std::make_shared<std::promise<Result<ChangeReport>>>();
   auto report = promise->get_future();
   const bool posted = queue->Post([this, promise, edit = std::move(edit), dry_run] {
+    NoteHealth();
     promise->set_value(writer.Change(edit, dry_run));
     if (!dry_run) writer.Synchronize();
   });
@@ -144,6 +172,20 @@ Result<ChangeReport> Controller::Apply(const DesiredState& wanted, bool dry_run)
 Result<ChangeReport> Controller::Edit(const std::function<Status(DesiredState&)>& edit, bool dry_run) {
   return impl_->Post(edit, dry_run);
 }
+
+void Controller::NoteHealth(std::vector<HealthChange> changes) { impl_->PostHealth(std::move(changes)); }
+
+void Controller::PublishHealth(std::shared_ptr<const HealthReport> report) {
+  const std::lock_guard lock(impl_->health_mutex);
+  impl_->health.swap(report);
+}
+
+std::shared_ptr<const HealthReport> Controller::health() const {
+  const std::lock_guard lock(impl_->health_mutex);
+  return impl_->health;
+}
+
+EventLog& Controller::events() { return impl_->events; }
 
 std::shared_ptr<const Snapshot> Controller::snapshot() const { return impl_->writer.snapshot(); }
 

@@ -7,8 +7,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "userspace/base/result.h"
+#include "userspace/control/event_log.h"
+#include "userspace/control/health_report.h"
+#include "userspace/control/liveness.h"
 #include "userspace/control/writer.h"
 #include "userspace/dataplane/dataplane.h"
 #include "userspace/model/desired_state.h"
@@ -31,7 +35,13 @@ class Controller {
   // `edit` changes a copy of the desired state or says why it cannot.
   Result<ChangeReport> Edit(const std::function<Status(DesiredState&)>& edit, bool dry_run = false);
 
-  std::shared_ptr<const Snapshot> snapshot() const;  // any thread; never null
+  // Judgements of health/, newest last; any thread, returns at once. Of reals that are gone meanwhile they are ignored.
+  void NoteHealth(std::vector<HealthChange> changes);
+  void PublishHealth(std::shared_ptr<const HealthReport> report);  // any thread
+
+  std::shared_ptr<const Snapshot> snapshot() const;    // any thread; never null
+  std::shared_ptr<const HealthReport> health() const;  // any thread; never null
+  EventLog& events();                                  // any thread
 
  private:
   struct Impl;

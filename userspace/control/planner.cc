@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include "userspace/control/id_allocation.h"
@@ -16,32 +15,42 @@
 namespace shunt {
 namespace {
 
-// Every real that the slots may name still serves.
-bool AllServe(const PlannedVip& vip, const ServingReals& serving) {
-  return std::ranges::all_of(vip.reals, [&serving](const auto& real) { return serving.Has(real.first); });
+// Every real that the slots of `before` may name still serves.
+bool AllServe(const PlannedVip& before, const ServingReals& serving) {
+  return std::ranges::all_of(before.reals,
+                             [&serving](const auto& real) { return !real.second.serves || serving.Has(real.first); });
 }
 
-Result<RingState> PlanRing(const PlanRequest& request, const VipKey& key, const Vip& vip, const VipEntry& entry,
-                           std::span<const uint16_t> indices, const PlannedVip* current) {
-  const ServingReals serving(indices);
-  if (current != nullptr && request.made_from != nullptr && SameRing(*request.made_from, request.desired, key) &&
-      AllServe(*current, serving)) {
-    return RingState{current->ring, current->unsettled};
+// The slots have the same current reals in both, and are tracked alike.
+bool SameRing(const PlannedVip& before, const PlannedVip& after, uint32_t ring_size) {
+  return before.members && *before.members == *after.members && before.ring->size() == ring_size &&
+         before.entry.tracking == after.entry.tracking && before.entry.flow_hash_key == after.entry.flow_hash_key;
+}
+
+Status PlanRing(SteadyTime now, uint32_t ring_size, const PlannedVip* current, PlannedVip& planned) {
+  const ServingReals serving(planned.reals);
+  if (current != nullptr && SameRing(*current, planned, ring_size) && AllServe(*current, serving)) {
+    planned.ring = current->ring;
+    planned.unsettled = current->unsettled;
+    return {};
   }
-  const uint32_t ring_size = EffectiveSettings(request.desired, vip).ring_size;
-  const auto current_reals = MakeRing(vip, indices, ring_size);
+  const auto current_reals = MakeRing(*planned.members, planned.reals, ring_size);
   if (!current_reals) return std::unexpected(current_reals.error());
-  return ChangeRing(current, {.current_reals = *current_reals,
-                              .serving = serving,
-                              .tracking = entry.tracking,
-                              .flow_hash_key = entry.flow_hash_key,
-                              .ring_size = ring_size,
-                              .now = request.now});
+  RingState state = ChangeRing(current, {.current_reals = *current_reals,
+                                         .serving = serving,
+                                         .tracking = planned.entry.tracking,
+                                         .flow_hash_key = planned.entry.flow_hash_key,
+                                         .ring_size = ring_size,
+                                         .now = now});
+  planned.ring = std::move(state.ring);
+  planned.unsettled = std::move(state.unsettled);
+  return {};
 }
 
 Result<PlannedVip> PlanVip(const PlanRequest& request, const VipKey& key, const Vip& vip, const PlannedVip* current,
                            const Resting& resting, IdAllocator& allocator) {
   const VipSettings settings = EffectiveSettings(request.desired, vip);
+  const std::vector<RealWeight>& weights = request.weights.at(key).reals;
   const auto assignment = AssignIndices(vip, current, resting);
   if (!assignment) return std::unexpected(assignment.error());
 
@@ -59,18 +68,18 @@ Result<PlannedVip> PlanVip(const PlanRequest& request, const VipKey& key, const 
   entry.real_base = *base;
   entry.real_capacity = assignment->capacity;
 
-  auto ring = PlanRing(request, key, vip, entry, assignment->indices, current);
-  if (!ring) return std::unexpected(ring.error());
-  planned.ring = std::move(ring->ring);
-  planned.unsettled = std::move(ring->unsettled);
-  entry.ring_slots = static_cast<uint32_t>(planned.ring->size());
-
-  auto index = assignment->indices.begin();
+  size_t position = 0;
   for (const auto& [address, real] : vip.reals) {
-    planned.reals.emplace_hint(
-        planned.reals.end(), *index++,
-        MakeRealEntry(address, request.next_hops, request.desired.outer_source, settings.outer_ttl));
+    RealEntry& planned_real = planned.reals[assignment->indices[position]];
+    planned_real = MakeRealEntry(address, request.next_hops, request.desired.outer_source, settings.outer_ttl);
+    planned_real.serves = weights[position].serves;
+    ++position;
   }
+  planned.members = MembersOf(weights, assignment->indices);
+  if (auto ring = PlanRing(request.now, settings.ring_size, current, planned); !ring) {
+    return std::unexpected(ring.error());
+  }
+  entry.ring_slots = static_cast<uint32_t>(planned.ring->size());
   return planned;
 }
 
@@ -84,6 +93,10 @@ Result<Plan> MakePlan(const PlanRequest& request, const Plan& current) {
   for (const auto& [key, vip] : request.desired.vips) {
     const auto found = current.vips.find(key);
     const PlannedVip* before = found == current.vips.end() ? nullptr : &found->second;
+    if (before != nullptr && request.reweighed != nullptr && !request.reweighed->contains(key)) {
+      plan.vips.emplace_hint(plan.vips.end(), key, *before);
+      continue;
+    }
     auto planned = PlanVip(request, key, vip, before, plan.resting, allocator);
     if (!planned) return Context(fmt::format("planning vip {}", key.ToString()), planned.error());
     plan.vips.emplace_hint(plan.vips.end(), key, std::move(*planned));

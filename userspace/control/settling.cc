@@ -84,7 +84,9 @@ std::optional<SlotChanges> SettleSlots(const VipKey& key, const PlannedVip& vip,
 
 EntryJudgement JudgeEntry(const FlowEntry& entry, const PlannedVip& vip, const SettleTimes& times,
                           SteadyTime pass_begun) {
-  if (!vip.reals.contains(entry.flow.real_index) || vip.entry.tracking == Tracking::kNone) return {.drop = true};
+  const auto real = vip.reals.find(entry.flow.real_index);
+  const bool serves = real != vip.reals.end() && real->second.serves;
+  if (!serves || vip.entry.tracking == Tracking::kNone) return {.drop = true};
   EntryJudgement judgement{.drop = IsExpired(entry, times)};
   if (vip.entry.tracking != Tracking::kMoving || vip.ring->empty()) return judgement;
   const uint32_t slot =

@@ -58,11 +58,12 @@ bool SameReals(const RingSlot& a, const RingSlot& b) {
 
 }  // namespace
 
-ServingReals::ServingReals(std::span<const uint16_t> indices) {
-  for (const uint16_t index : indices) {
-    if (index >= serves_.size()) serves_.resize(index + 1u);
+ServingReals::ServingReals(const std::map<uint16_t, RealEntry>& reals) {
+  if (!reals.empty()) serves_.resize(reals.rbegin()->first + 1u);
+  for (const auto& [index, real] : reals) {
+    if (!real.serves) continue;
     serves_[index] = true;
-    lowest_ = lowest_ == 0 ? index : std::min(lowest_, index);
+    if (lowest_ == 0) lowest_ = index;
   }
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -13,10 +14,10 @@
 
 namespace shunt {
 
-// The reals that stand in the plan's VIP, by index; drained and weightless ones too.
+// The reals that stand in the plan's VIP and serve, by index; drained and weightless ones too.
 class ServingReals {
  public:
-  explicit ServingReals(std::span<const uint16_t> indices);
+  explicit ServingReals(const std::map<uint16_t, RealEntry>& reals);
   bool Has(uint16_t index) const { return index < serves_.size() && serves_[index]; }
   uint16_t any() const { return lowest_; }  // 0: none serves
 

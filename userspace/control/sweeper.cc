@@ -27,6 +27,17 @@ bool AllStable(const Plan& plan) {
 
 }  // namespace
 
+uint64_t FlowCensus::OfReal(uint32_t vip_id, uint16_t real_index) const {
+  const auto found = entries.find(KeyOf(vip_id, real_index));
+  return found == entries.end() ? 0 : found->second;
+}
+
+std::unordered_map<uint32_t, uint64_t> FlowCensus::OfVips() const {
+  std::unordered_map<uint32_t, uint64_t> of_vips;
+  for (const auto& [key, count] : entries) of_vips[static_cast<uint32_t>(key >> 16)] += count;
+  return of_vips;
+}
+
 void Sweeper::NotePlan(SteadyTime now) {
   plan_is_new_ = true;
   next_pass_at_ = last_begun_ + kPassInterval;
@@ -50,7 +61,10 @@ Result<SweepStep> Sweeper::Step(const DesiredState& desired, const Plan& plan, S
   SweepStep step;
   step.ended_pass = ended.has_value();
   if (ended || looks_at_time) step.changes = Settle(desired, plan, now, ended ? &*ended : nullptr);
-  if (ended) entries_ = std::move(ended->entries);
+  if (ended) {
+    census_ = std::move(ended->census);
+    entries_ = census_.OfVips();
+  }
   if (looks_at_time) settle_at_ = now + kPassInterval;
   Reschedule(plan, now);
   return step;
@@ -69,7 +83,7 @@ void Sweeper::Reschedule(const Plan& plan, SteadyTime now) {
 // A packet that met the slots, or the reals, as they were before may enter a flow until it has passed.
 Status Sweeper::BeginPass(SteadyTime now) {
   if (auto done = dataplane_.Synchronize(); !done) return done;
-  pass_.emplace(Pass{.begun = now, .next_place = 0, .entries = {}, .results = {}});
+  pass_.emplace(Pass{.next_place = 0, .census = {.begun = now, .entries = {}}, .results = {}});
   plan_is_new_ = false;
   last_begun_ = now;
   return {};
@@ -87,13 +101,13 @@ Status Sweeper::ContinuePass(const DesiredState& desired, const Plan& plan) {
     const auto vip = live.find(id);
     const EntryJudgement judgement = vip == live.end()
                                          ? EntryJudgement{.drop = true}
-                                         : JudgeEntry(entry, *vip->second.vip, vip->second.times, pass_->begun);
+                                         : JudgeEntry(entry, *vip->second.vip, vip->second.times, pass_->census.begun);
     // Even if it is dropped: a packet may touch it first, and then it stays.
     if (judgement.exception) pass_->results[id].exceptions.insert(*judgement.exception);
     if (judgement.drop) {
       drops.push_back(entry.ref);
     } else {
-      ++pass_->entries[id];
+      ++pass_->census.entries[FlowCensus::KeyOf(id, entry.flow.real_index)];
     }
   }
   if (!drops.empty()) {
@@ -112,7 +126,7 @@ std::vector<SlotChanges> Sweeper::Settle(const DesiredState& desired, const Plan
     if (ended != nullptr) {
       const auto found = ended->results.find(vip.entry.id);
       if (found != ended->results.end()) result = found->second;
-      result.begun = ended->begun;
+      result.begun = ended->census.begun;
     }
     auto settled = SettleSlots(key, vip,
                                {.times = TimesOf(desired, key, vip),

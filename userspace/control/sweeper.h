@@ -25,6 +25,16 @@ struct SweepStep {
   bool ended_pass = false;
 };
 
+// What a whole pass over the flow table saw and did not drop.
+struct FlowCensus {
+  SteadyTime begun = SteadyTime::min();  // of the pass; nothing is known of what changed since
+  std::unordered_map<uint64_t, uint64_t> entries;
+
+  static uint64_t KeyOf(uint32_t vip_id, uint16_t real_index) { return uint64_t{vip_id} << 16 | real_index; }
+  uint64_t OfReal(uint32_t vip_id, uint16_t real_index) const;
+  std::unordered_map<uint32_t, uint64_t> OfVips() const;  // by id; those with any
+};
+
 class Sweeper {
  public:
   static constexpr uint64_t kPlacesPerStep = 65536;
@@ -43,6 +53,8 @@ class Sweeper {
   // `plan` is what the data plane holds and was made from `desired`.
   Result<SweepStep> Step(const DesiredState& desired, const Plan& plan, SteadyTime now);
 
+  const FlowCensus& census() const { return census_; }  // of the last whole pass
+
   // Of every VIP, with what the last whole pass saw.
   std::map<VipKey, SlotProgress> Progress(const DesiredState& desired, const Plan& plan, SteadyTime now) const;
 
@@ -52,9 +64,8 @@ class Sweeper {
     std::optional<SteadyTime> last;  // not before it really was
   };
   struct Pass {
-    SteadyTime begun;
     uint64_t next_place = 0;
-    std::unordered_map<uint32_t, uint64_t> entries;    // by VIP id
+    FlowCensus census;
     std::unordered_map<uint32_t, PassResult> results;  // by VIP id; those with exceptions
   };
 
@@ -74,7 +85,8 @@ class Sweeper {
   SteadyTime next_pass_at_;                               // not before
   bool plan_is_new_ = false;                              // no pass began since NotePlan()
   std::optional<Pass> pass_;                              // under way
-  std::unordered_map<uint32_t, uint64_t> entries_;        // by VIP id, at the last whole pass
+  FlowCensus census_;                                     // of the last whole pass
+  std::unordered_map<uint32_t, uint64_t> entries_;        // the same by VIP id
   std::unordered_map<uint32_t, KnownRefusals> refusals_;  // by VIP id
 };
 

@@ -5,14 +5,15 @@
 #include <fmt/ranges.h>
 #include <glog/logging.h>
 #include <poll.h>
-#include <sys/random.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <iterator>
 #include <set>
 #include <utility>
 
+#include "userspace/control/health_events.h"
 #include "userspace/control/id_allocation.h"
+#include "userspace/control/next_hop_notes.h"
 #include "userspace/control/planner.h"
 #include "userspace/control/writes.h"
 #include "userspace/model/diff.h"
@@ -26,18 +27,9 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 // How long a change waits for the next hops of new reals, so that no packet is sent to a real whose neighbour is
-// just being asked for its MAC. At the start every real is new, and running flows may depend on any of them.
+// just being asked for its MAC.
 constexpr milliseconds kPatience{200};
-constexpr milliseconds kFirstPatience{1000};
 constexpr size_t kShownLines = 10;
-
-std::set<IpAddress> RealsOf(const DesiredState& state) {
-  std::set<IpAddress> reals;
-  for (const auto& [key, vip] : state.vips) {
-    for (const auto& [address, real] : vip.reals) reals.insert(address);
-  }
-  return reals;
-}
 
 // Something may still become known that was not known to be missing before.
 bool IsWorthWaiting(const NextHopTable& table, const NextHopTable& before) {
@@ -61,18 +53,6 @@ Result<bool> WaitForChange(NextHopSource& next_hops, SteadyTime deadline) {
   }
 }
 
-std::vector<std::string> UnresolvedReals(const DesiredState& state, const NextHopTable& next_hops) {
-  std::vector<std::string> lines;
-  size_t unresolved = 0;
-  for (const IpAddress& real : RealsOf(state)) {
-    const auto found = next_hops.find(real);
-    if (found == next_hops.end() || found->second.next_hop || ++unresolved > kShownLines) continue;
-    lines.push_back(fmt::format("real {} gets no packets yet: {}", real.ToString(), found->second.problem));
-  }
-  if (unresolved > kShownLines) lines.push_back(fmt::format("and {} more", unresolved - kShownLines));
-  return lines;
-}
-
 void AddMovedFlows(const Plan& before, const Plan& after, std::vector<std::string>& warnings) {
   const std::vector<std::string> moved = MovedFlows(before, after);
   const size_t shown = std::min(moved.size(), kShownLines);
@@ -80,33 +60,11 @@ void AddMovedFlows(const Plan& before, const Plan& after, std::vector<std::strin
   if (moved.size() > shown) warnings.push_back(fmt::format("and {} more", moved.size() - shown));
 }
 
-void LogNextHops(const NextHopTable& before, const NextHopTable& after) {
-  size_t changed = 0;
-  for (const auto& [real, state] : after) {
-    const auto old = before.find(real);
-    if ((old != before.end() && old->second == state) || ++changed > kShownLines) continue;
-    if (state.next_hop) {
-      LOG(INFO) << "next hop of real " << real.ToString() << ": " << state.next_hop->gateway_mac.ToString()
-                << " by interface " << state.next_hop->interface_index;
-    } else {
-      LOG(WARNING) << "next hop of real " << real.ToString() << ": " << state.problem;
-    }
-  }
-  if (changed > kShownLines) LOG(INFO) << "next hops of " << changed - kShownLines << " more reals changed";
-}
-
-Result<HashKey> MakeHashKey() {
-  HashKey key{};
-  if (getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size())) {
-    return FailErrno("making a hash key", errno);
-  }
-  return key;
-}
-
-Status Save(const std::string& path, const DesiredState& state) {
-  auto prepared = StoreWrite::Prepare(path, state);
-  if (!prepared) return std::unexpected(prepared.error());
-  return prepared->Commit();
+std::vector<Event> EventsOfAll(const HealthMoment& before, const HealthMoment& after) {
+  std::vector<Event> events;
+  for (const auto& [key, vip] : after.desired.vips)
+    std::ranges::move(EventsOf(key, before, after), std::back_inserter(events));
+  return events;
 }
 
 Status Check(const DesiredState& wanted, const Capacities& capacities) {
@@ -119,10 +77,11 @@ Status Check(const DesiredState& wanted, const Capacities& capacities) {
 
 }  // namespace
 
-Writer::Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops, Clock now)
+Writer::Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops, EventLog& events, Clock now)
     : store_path_(std::move(store_path)),
       dataplane_(dataplane),
       next_hops_(next_hops),
+      events_(events),
       now_(std::move(now)),
       sweeper_(dataplane),
       meter_(dataplane),
@@ -137,55 +96,12 @@ std::shared_ptr<const Snapshot> Writer::snapshot() const {
 void Writer::Publish(Snapshot next) {
   all_resolved_ =
       std::ranges::all_of(next.next_hops, [](const auto& entry) { return entry.second.next_hop.has_value(); });
+  drains_.Note(next.desired, next.plan, now_());
   next.observed = std::make_shared<const Observation>(
       Observation{.slots = sweeper_.Progress(next.desired, next.plan, now_()), .activity = activity_});
   auto published = std::make_shared<const Snapshot>(std::move(next));
   const std::lock_guard lock(mutex_);
   current_.swap(published);
-}
-
-Result<DesiredState> Writer::LoadOrCreateStore() {
-  auto loaded = LoadFile(store_path_, dataplane_.capacities());
-  if (!loaded && loaded.error().kind == ErrorKind::kNotFound) loaded = DesiredState{};
-  if (!loaded || loaded->hash_key != HashKey{}) return loaded;
-  const auto key = MakeHashKey();
-  if (!key) return std::unexpected(key.error());
-  loaded->hash_key = *key;
-  if (auto saved = Save(store_path_, *loaded); !saved) return std::unexpected(saved.error());
-  LOG(INFO) << store_path_ << ": made a hash key; every balancer of the same VIPs needs the same one";
-  return loaded;
-}
-
-Status Writer::Adopt() {
-  auto desired = LoadOrCreateStore();
-  if (!desired) return std::unexpected(desired.error());
-  const auto installed = ReadPlan();
-  if (!installed) return std::unexpected(installed.error());
-  auto next_hops = Resolve(*desired, kFirstPatience);
-  if (!next_hops) return std::unexpected(next_hops.error());
-
-  // What is not desired any more goes first: how long its ids have to rest is not known here, but once its flows are
-  // forgotten nothing names them.
-  Plan kept{.vips = installed->vips, .resting = {}};
-  std::erase_if(kept.vips, [&](const auto& vip) { return !desired->vips.contains(vip.first); });
-  auto plan = MakePlan(
-      {.desired = *desired, .next_hops = *next_hops, .capacities = dataplane_.capacities(), .now = now_()}, kept);
-  if (!plan) return std::unexpected(plan.error());
-  Status written = Execute(OrderWrites(*installed, kept), kept, dataplane_);
-  if (written) written = Execute(OrderWrites(kept, *plan), *plan, dataplane_);
-  if (written) written = dataplane_.ForgetFlowsExcept(*plan);
-  if (!written) {
-    if (auto reverted = Revert(*plan, *installed, dataplane_); !reverted) {
-      return Fail(written.error().kind, fmt::format("{}\nputting the data plane back: {}", written.error().message,
-                                                    reverted.error().message));
-    }
-    return written;
-  }
-  follows_current_ = true;
-  sweeper_.NotePlan(now_());
-  LogNextHops({}, *next_hops);
-  Publish({.desired = std::move(*desired), .plan = std::move(*plan), .next_hops = std::move(*next_hops)});
-  return {};
 }
 
 Result<NextHopTable> Writer::Resolve(const DesiredState& wanted, milliseconds patience) {
@@ -201,12 +117,14 @@ Result<NextHopTable> Writer::Resolve(const DesiredState& wanted, milliseconds pa
   }
 }
 
-Result<Plan> Writer::MakeNextPlan(const DesiredState& desired, const NextHopTable& next_hops) const {
+Result<Plan> Writer::MakeNextPlan(const DesiredState& desired, const WeightTable& weights,
+                                  const NextHopTable& next_hops, const WeightTable* reweighed) const {
   return MakePlan({.desired = desired,
+                   .weights = weights,
                    .next_hops = next_hops,
                    .capacities = dataplane_.capacities(),
                    .now = now_(),
-                   .made_from = plan_in_doubt_ ? nullptr : &current_->desired},
+                   .reweighed = reweighed},
                   current_->plan);
 }
 
@@ -225,7 +143,8 @@ Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run) {
   if (plan_in_doubt_ && !dry_run) {
     if (auto read = ReadBack(); !read) return std::unexpected(read.error());
   }
-  auto plan = MakeNextPlan(wanted, *next_hops);
+  HealthInForce health = health_.WeighAll(current_->desired, wanted, now_());
+  auto plan = MakeNextPlan(wanted, health.weights, *next_hops);
   if (!plan) return std::unexpected(plan.error());
   AddMovedFlows(current_->plan, *plan, report.warnings);
   if (dry_run) return report;
@@ -241,7 +160,15 @@ Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run) {
   }
   follows_current_ = true;
   plan_in_doubt_ = false;
-  Publish({.desired = std::move(wanted), .plan = std::move(*plan), .next_hops = std::move(*next_hops)});
+  const std::vector<Event> events = EventsOfAll({current_->desired, health_.in_force()}, {wanted, health});
+  Publish({.desired = std::move(wanted),
+           .plan = std::move(*plan),
+           .next_hops = std::move(*next_hops),
+           .liveness = health.liveness,
+           .weights = health.weights,
+           .generation = current_->generation + 1});
+  health_.Replace(std::move(health));
+  for (const Event& event : events) events_.Add(event);
   LOG(INFO) << "applied a change of " << report.changes.size() << (report.changes.size() == 1 ? " line" : " lines");
   return report;
 }
@@ -254,12 +181,16 @@ Status Writer::Refresh() {
   if (plan_in_doubt_) {
     if (auto read = ReadBack(); !read) return read;
   }
-  auto plan = MakeNextPlan(current_->desired, *next_hops);
+  auto plan = MakeNextPlan(current_->desired, current_->weights, *next_hops);
   if (!plan) return std::unexpected(plan.error());
   if (auto written = Write(*plan); !written) return written;
   plan_in_doubt_ = false;
   LogNextHops(current_->next_hops, *next_hops);
-  Publish({.desired = current_->desired, .plan = std::move(*plan), .next_hops = std::move(*next_hops)});
+  Snapshot next = *current_;
+  next.plan = *std::move(plan);
+  next.next_hops = *std::move(next_hops);
+  ++next.generation;
+  Publish(std::move(next));
   return {};
 }
 
@@ -297,59 +228,9 @@ Status Writer::ReadBack() {
   if (!read) return std::unexpected(read.error());
   Snapshot next = *current_;
   next.plan.vips = std::move(read->vips);
+  ++next.generation;
   Publish(std::move(next));
   return {};
-}
-
-SteadyTime Writer::due_at() const {
-  if (plan_in_doubt_) return SteadyTime::max();  // until Refresh() has mended it
-  return current_->plan.vips.empty() ? sweeper_.due_at() : std::min(sweeper_.due_at(), measure_at_);
-}
-
-Status Writer::Tend() {
-  if (plan_in_doubt_) return {};
-  const SteadyTime now = now_();
-  Status swept;
-  if (now >= sweeper_.due_at()) swept = Sweep(now);
-  if (now < measure_at_) return swept;
-  const Status measured = MeasureActivity(now);
-  return swept ? measured : swept;
-}
-
-Status Writer::Sweep(SteadyTime now) {
-  const auto step = sweeper_.Step(current_->desired, current_->plan, now);
-  if (!step) return Context("sweeping the flow table", step.error());
-  for (const SlotChanges& change : step->changes) {
-    if (auto set = dataplane_.SetSlots(change.vip_id, change.ring, change.slots); !set) {
-      plan_in_doubt_ = true;
-      return Context(fmt::format("settling slots of vip {}", change.vip.ToString()), set.error());
-    }
-  }
-  const bool is_news =
-      step->ended_pass && sweeper_.Progress(current_->desired, current_->plan, now) != current_->observed->slots;
-  if (step->changes.empty() && !is_news) return {};
-  Snapshot next = *current_;
-  for (const SlotChanges& change : step->changes) {
-    PlannedVip& vip = next.plan.vips.at(change.vip);
-    vip.ring = change.ring;
-    vip.unsettled = change.unsettled;
-  }
-  Publish(std::move(next));
-  return {};
-}
-
-Status Writer::MeasureActivity(SteadyTime now) {
-  measure_at_ = now + ActivityMeter::kInterval;
-  auto measured = meter_.Turn(current_->plan, now);
-  if (!measured) return Context("measuring flows", measured.error());
-  activity_ = *std::move(measured);
-  if (activity_ != current_->observed->activity) Publish(*current_);
-  return {};
-}
-
-void Writer::Synchronize() {
-  // Only to save the next change the wait: it waits itself where it has to, and tells of what is wrong.
-  static_cast<void>(dataplane_.Synchronize());
 }
 
 }  // namespace shunt

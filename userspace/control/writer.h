@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only writer of the store and the data plane. A change is validated, planned, prepared on disk, written to the
 // data plane, and only then committed to the store; an error at any point puts everything back as it was and says
-// so. As time goes by, it lets slots settle and measures what goes on. Not here: threads (controller.h), what a plan is
+// so. As time goes by, it follows the reals' health, lets slots settle, removes what has drained and measures what goes
+// on. Not here: threads (controller.h), what follows from health (weights.h) and when (health_state.h), what a plan is
 // (planner.h), in which order it is written (writes.h), when a slot settles (sweeper.h).
 // Everything but snapshot() is called by the controller's writer thread, Adopt() before that thread starts.
+// In three files: changes (writer.cc), the start (writer_adopt.cc), what is due as time goes by (writer_tend.cc).
 #pragma once
 
 #include <chrono>
@@ -16,8 +18,13 @@
 
 #include "userspace/base/result.h"
 #include "userspace/control/activity.h"
+#include "userspace/control/drains.h"
+#include "userspace/control/event_log.h"
+#include "userspace/control/health_state.h"
+#include "userspace/control/liveness.h"
 #include "userspace/control/observation.h"
 #include "userspace/control/sweeper.h"
+#include "userspace/control/weights.h"
 #include "userspace/dataplane/dataplane.h"
 #include "userspace/model/desired_state.h"
 #include "userspace/net/next_hop_source.h"
@@ -29,6 +36,9 @@ struct Snapshot {
   DesiredState desired;
   Plan plan;
   NextHopTable next_hops;
+  Liveness liveness{};      // of the reals of checked VIPs, as it is in force
+  WeightTable weights{};    // what followed from it; the ring's members
+  uint64_t generation = 0;  // another one whenever desired state, or id, entry or next hop of a real changed
   std::shared_ptr<const Observation> observed = std::make_shared<const Observation>();
 };
 
@@ -44,7 +54,7 @@ using Clock = std::function<SteadyTime()>;
 class Writer {
  public:
   // `now` tells plans and slots the time; waiting for next hops goes by the real one.
-  Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops,
+  Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops, EventLog& events,
          Clock now = std::chrono::steady_clock::now);
 
   // The first call: loads the store, adopts what the data plane holds and writes the differences.
@@ -55,7 +65,11 @@ class Writer {
   // Plans and writes what became of the next hops, and mends what an undo could not.
   Status Refresh();
 
-  // What is due by now, bounded: a step of the sweeper, a turn of the estimates. Nothing is due before due_at().
+  // Judgements, newest last. They take effect in Tend(), or with the next change.
+  void NoteHealth(const std::vector<HealthChange>& changes);
+
+  // What is due by now, bounded: what follows from the reals' health, a step of the sweeper, drains that ended, a turn
+  // of the estimates. Nothing is due before due_at().
   Status Tend();
   SteadyTime due_at() const;
 
@@ -69,20 +83,27 @@ class Writer {
 
  private:
   Result<DesiredState> LoadOrCreateStore();
+  static Status Save(const std::string& path, const DesiredState& state);
   Result<NextHopTable> Resolve(const DesiredState& wanted, std::chrono::milliseconds patience);
-  Result<Plan> MakeNextPlan(const DesiredState& desired, const NextHopTable& next_hops) const;
+  Result<Plan> MakeNextPlan(const DesiredState& desired, const WeightTable& weights, const NextHopTable& next_hops,
+                            const WeightTable* reweighed = nullptr) const;
   Status Write(const Plan& plan);
   Error Undo(const Error& cause, const Plan& attempted);
   Result<Plan> ReadPlan();
   Status ReadBack();
+  Status FollowHealth(SteadyTime now);
   Status Sweep(SteadyTime now);
+  Status EndDrains(SteadyTime now);
   Status MeasureActivity(SteadyTime now);
   void Publish(Snapshot next);
 
   const std::string store_path_;
   Dataplane& dataplane_;
   NextHopSource& next_hops_;
+  EventLog& events_;
   const Clock now_;
+  HealthState health_;
+  Drains drains_;
   Sweeper sweeper_;
   ActivityMeter meter_;
   std::map<VipKey, VipActivity> activity_;  // as it was measured last

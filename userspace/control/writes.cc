@@ -19,7 +19,8 @@ struct Phases {
   write::ClearReals leftovers;  // what an earlier owner of a new range may have left there
   write::SetReals set_reals;
   bool set_vips = false;
-  std::vector<Write> carry;  // after the VIPs: nothing counts at the old entry any more
+  std::vector<Write> carry;    // after the VIPs: nothing counts at the old entry any more
+  write::SetReals stop_reals;  // that serve no longer: nothing leads new flows there any more
   write::ClearReals clear_reals;
   bool forget = false;
 };
@@ -59,8 +60,11 @@ void CompareReals(const PlannedVip& before, const PlannedVip& after, Phases& pha
     const uint32_t entry = after.entry.real_base + index;
     const auto old = before.reals.find(index);
     if (in_place && old != before.reals.end() && old->second == real) continue;
-    phases.set_reals.reals.push_back({.entry = entry, .real = real});
     const bool same_real = old != before.reals.end() && old->second.address == real.address;
+    const bool stops = same_real && old->second.serves && !real.serves;
+    // Until the VIPs are written the ring may lead to it. In another range nobody knows it before.
+    (stops && in_place ? phases.stop_reals : phases.set_reals).reals.push_back({.entry = entry, .real = real});
+    if (stops) phases.forget = true;
     if (!in_place || !same_real) phases.reset.entries.push_back(entry);
     if (!in_place && same_real) phases.carry.push_back(write::CarryTraffic{before.entry.real_base + index, entry});
   }
@@ -93,6 +97,7 @@ std::vector<Write> InOrder(Phases&& phases, const std::shared_ptr<const Plan>& b
   if (!phases.set_reals.reals.empty()) writes.push_back(std::move(phases.set_reals));
   if (phases.set_vips) writes.push_back(write::SetVips{between});
   Append(std::move(phases.carry), writes);
+  if (!phases.stop_reals.reals.empty()) writes.push_back(std::move(phases.stop_reals));
   if (!phases.clear_reals.entries.empty()) writes.push_back(std::move(phases.clear_reals));
   if (phases.forget) writes.push_back(write::ForgetFlows{between});
   return writes;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From one plan to the next in an order that breaks nothing: make before break. Counters and reals that come, then all
-// VIPs with their rings at one instant, then reals that go and their flows. Comparing is pure; Execute() and Revert()
-// alone touch a data plane, on the writer thread.
+// From one plan to the next in an order that breaks nothing: make before break. Counters and reals that come or serve
+// again, then all VIPs with their rings at one instant, then reals that stop serving or go, and their flows. Comparing
+// is pure; Execute() and Revert() alone touch a data plane, on the writer thread.
 #pragma once
 
 #include <cstdint>
