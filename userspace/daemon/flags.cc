@@ -5,14 +5,19 @@
 #include <fmt/ranges.h>
 #include <gflags/gflags.h>
 #include <net/if.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "userspace/base/text.h"
 #include "userspace/dataplane/default_capacities.h"
+#include "userspace/health/child_process.h"
 
 namespace GFLAGS_NAMESPACE {
 extern void (*gflags_exitfunc)(int);  // exported, but in no public header
@@ -39,6 +44,14 @@ DEFINE_uint32(max_flows, shunt::DefaultCapacities().max_flows,
 DEFINE_string(metrics_listen, "",
               "IPv4 address and port that Prometheus scrapes, e.g. 127.0.0.1:9871; everybody who reaches it may read; "
               "empty: no metrics");
+DEFINE_uint32(probe_sockets, 4096,
+              "health probes under way at once, each of which has a socket; what is due beyond that waits; 1 to 65536");
+DEFINE_string(
+    event_hook, "",
+    "absolute path of a program that is run for each event (a real comes up, goes down, …): its arguments are the "
+    "kind, the VIP and the real, and its standard input the event as a line of JSON; one at a time, for 10 s at "
+    "most; empty: none");
+DEFINE_string(event_hook_user, "nobody", "name of the user who runs --event_hook");
 DEFINE_bool(detach_on_exit, false,
             "true: take the program off the interfaces at the end; false: it goes on forwarding without shuntd");
 
@@ -50,6 +63,7 @@ constexpr uint32_t kMaxVips = 1u << 20;
 constexpr uint32_t kMinReals = 4;
 constexpr uint32_t kMaxReals = 1u << 24;
 constexpr uint32_t kMaxFlows = 1u << 27;
+constexpr uint32_t kMaxProbeSockets = 1u << 16;
 
 constexpr std::string_view kUsage =
     "balances packets for VIPs over reals, in XDP.\n\n"
@@ -124,6 +138,25 @@ std::optional<Endpoint> ReadMetricsListen(std::string_view text, Problems& probl
   return std::nullopt;
 }
 
+std::optional<HookOptions> ReadEventHook(const std::string& program, const std::string& user, Problems& problems) {
+  if (program.empty()) return std::nullopt;
+  struct stat status{};
+  if (program.front() != '/') {
+    problems.push_back(fmt::format("--event_hook: {}: expected an absolute path", Quote(program)));
+  } else if (stat(program.c_str(), &status) != 0) {
+    problems.push_back(fmt::format("--event_hook: {}: {}", Quote(program), std::strerror(errno)));
+  } else if (!S_ISREG(status.st_mode) || access(program.c_str(), X_OK) != 0) {
+    problems.push_back(fmt::format("--event_hook: {} is no program: expected an executable file", Quote(program)));
+  }
+  if (const auto known = LookUpUser(user); !known) {
+    problems.push_back(fmt::format("--event_hook_user: {}", known.error().message));
+  }
+  HookOptions options;
+  options.program = program;
+  options.user = user;
+  return options;
+}
+
 }  // namespace
 
 Result<DaemonOptions> ParseFlags(int argc, char** argv) {
@@ -146,6 +179,8 @@ Result<DaemonOptions> ParseFlags(int argc, char** argv) {
   options.store = NonEmpty("store", FLAGS_store, problems);
   options.socket = NonEmpty("socket", FLAGS_socket, problems);
   options.metrics_listen = ReadMetricsListen(FLAGS_metrics_listen, problems);
+  options.probe_sockets = InRange("probe_sockets", FLAGS_probe_sockets, 1, kMaxProbeSockets, problems);
+  options.event_hook = ReadEventHook(FLAGS_event_hook, FLAGS_event_hook_user, problems);
   options.detach_on_exit = FLAGS_detach_on_exit;
   if (problems.empty()) return options;
   return Fail(ErrorKind::kInvalid, fmt::format("{}\nshuntd --help lists the flags", fmt::join(problems, "\n")));

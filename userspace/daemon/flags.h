@@ -3,11 +3,13 @@
 // Not here: what an operator can change while it runs (the store).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
 #include "userspace/base/result.h"
 #include "userspace/dataplane/kernel_dataplane.h"
+#include "userspace/health/hook.h"
 #include "userspace/net/endpoint.h"
 
 namespace shunt {
@@ -17,6 +19,8 @@ struct DaemonOptions {
   std::string store;
   std::string socket;
   std::optional<Endpoint> metrics_listen;  // unset: no metrics
+  uint32_t probe_sockets = 0;              // probes under way at once
+  std::optional<HookOptions> event_hook;   // unset: none
   bool detach_on_exit = false;
 };
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// shuntd. Only wires: flags, data plane, next hops, controller, interfaces, API, metrics, in this order and back.
+// shuntd. Only wires: flags, data plane, next hops, controller, interfaces, health checks, event hook, API, metrics, in
+// this order and back.
 // Exit status: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 flags that make no sense.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <glog/logging.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +19,8 @@
 #include "userspace/control/controller.h"
 #include "userspace/daemon/flags.h"
 #include "userspace/dataplane/kernel_dataplane.h"
+#include "userspace/health/checker.h"
+#include "userspace/health/hook.h"
 #include "userspace/metrics/exporter.h"
 #include "userspace/net/next_hop_resolver.h"
 #include "userspace/rpc/server.h"
@@ -42,6 +48,22 @@ sigset_t BlockStopSignals() {
   return stop;
 }
 
+// Probes and their kept connections have a descriptor each.
+void RaiseDescriptorLimit(const DaemonOptions& options) {
+  constexpr rlim_t kOthers = 1024;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (limit.rlim_cur >= options.probe_sockets + kOthers) return;
+  LOG(WARNING) << fmt::format(
+      "only {} descriptors may be open, too few for {} probes at once; raise the limit (ulimit -n, LimitNOFILE=) or "
+      "lower "
+      "--probe_sockets",
+      limit.rlim_cur, options.probe_sockets);
+}
+
 void LogReady(const DaemonOptions& options, const Attachments& attachments, const Snapshot& snapshot) {
   std::vector<std::string> interfaces;
   for (const auto& attachment : attachments) {
@@ -66,6 +88,17 @@ Status Serve(const DaemonOptions& options, const sigset_t& stop) {
   if (!controller) return std::unexpected(controller.error());
   const auto attachments = (*dataplane)->Attach();
   if (!attachments) return std::unexpected(attachments.error());
+  auto checker = Checker::Start(**controller, {.max_in_flight = options.probe_sockets,
+                                               .open_tunnel = [&](std::span<const uint32_t> interface_indices) {
+                                                 return (*dataplane)->OpenProbeTunnel(interface_indices);
+                                               }});
+  if (!checker) return std::unexpected(checker.error());
+  std::unique_ptr<Hook> hook;
+  if (options.event_hook) {
+    auto started = Hook::Start((*controller)->events(), *options.event_hook);
+    if (!started) return std::unexpected(started.error());
+    hook = std::move(*started);
+  }
   auto server = Server::Start(options.socket, **controller, **dataplane);
   if (!server) return std::unexpected(server.error());
   std::unique_ptr<Exporter> exporter;
@@ -80,8 +113,11 @@ Status Serve(const DaemonOptions& options, const sigset_t& stop) {
   sigwait(&stop, &signal_number);
   LOG(INFO) << "stopping: " << (signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
 
+  (*controller)->events().Close();  // ends what the server streams, and the hook
   exporter.reset();
   server->reset();
+  hook.reset();
+  checker->reset();
   controller->reset();
   return options.detach_on_exit ? (*dataplane)->Detach() : Status{};
 }
@@ -99,6 +135,8 @@ int main(int argc, char** argv) {
   }
   google::InitGoogleLogging(argv[0]);
   const sigset_t stop = shunt::BlockStopSignals();
+  signal(SIGPIPE, SIG_IGN);  // a peer that hangs up is an error of one probe or call
+  shunt::RaiseDescriptorLimit(*options);
   const auto served = shunt::Serve(*options, stop);
   if (!served) shunt::PrintProblems(served.error().message);
   return served ? EXIT_SUCCESS : EXIT_FAILURE;
