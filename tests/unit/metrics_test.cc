@@ -86,6 +86,67 @@ TEST_CASE("what was observed is told, and nothing of what was not or is gone") {
   CHECK(std::ranges::count(text, '{') == 7);  // no real with index 9
 }
 
+TEST_CASE("health is told of checked VIPs: who is up, how long probes take, and what happened") {
+  Snapshot snapshot = SmallSnapshot();
+  snapshot.liveness[testing::kVip] = {{testing::kReal, Health::kUp},
+                                      {testing::Address("10.0.0.12"), Health::kDown},
+                                      {testing::Address("10.0.0.13"), Health::kUnknown}};
+  snapshot.weights[testing::kVip].mode = VipMode::kPanicOpen;
+  snapshot.weights[testing::kVip].healthy_percent = 25;
+  snapshot.weights[testing::kOther];
+  HealthReport report;
+  auto& reals = report.vips[testing::kVip];
+  reals[testing::kReal].passed = 9;
+  reals[testing::kReal].latency = {1, 2, 1000, 2000, 2500000};
+  reals[testing::Address("10.0.0.12")].failed = 3;               // nothing measured
+  reals[testing::Address("10.0.0.99")] = reals[testing::kReal];  // gone
+  report.totals = {.targets = 3,
+                   .in_flight = 1,
+                   .sockets = 7,
+                   .started = 13,
+                   .passed = 9,
+                   .failed = 3,
+                   .late_p50_us = 100,
+                   .late_p99_us = 2000,
+                   .late_max_us = 30000};
+  CHECK(TextOf(HealthFamilies(snapshot, report, {{"real_down", 2}})) ==
+        R"(# HELP shunt_real_up 1: the real's check passes; 0: it does not, or never has. Absent without a check.
+# TYPE shunt_real_up gauge
+shunt_real_up{vip="203.0.113.10:443/tcp",real="10.0.0.11"} 1
+shunt_real_up{vip="203.0.113.10:443/tcp",real="10.0.0.12"} 0
+shunt_real_up{vip="203.0.113.10:443/tcp",real="10.0.0.13"} 0
+# HELP shunt_vip_healthy_ratio Healthy part of the weight of the VIP's reals.
+# TYPE shunt_vip_healthy_ratio gauge
+shunt_vip_healthy_ratio{vip="203.0.113.10:443/tcp"} 0.25
+# HELP shunt_vip_panic 1: less of the weight is healthy than panic_percent.
+# TYPE shunt_vip_panic gauge
+shunt_vip_panic{vip="203.0.113.10:443/tcp"} 1
+# HELP shunt_probe_seconds How long the last 128 passed probes took.
+# TYPE shunt_probe_seconds untyped
+shunt_probe_seconds{vip="203.0.113.10:443/tcp",real="10.0.0.11",quantile="0.5"} 0.001
+shunt_probe_seconds{vip="203.0.113.10:443/tcp",real="10.0.0.11",quantile="0.9"} 0.002
+shunt_probe_seconds{vip="203.0.113.10:443/tcp",real="10.0.0.11",quantile="0.99"} 2.5
+# HELP shunt_probes_total Probes that ended.
+# TYPE shunt_probes_total counter
+shunt_probes_total{result="passed"} 9
+shunt_probes_total{result="failed"} 3
+# HELP shunt_probe_targets Different probes; VIPs that need the same share it.
+# TYPE shunt_probe_targets gauge
+shunt_probe_targets 3
+# HELP shunt_probe_sockets Sockets that probes hold open, kept connections among them.
+# TYPE shunt_probe_sockets gauge
+shunt_probe_sockets 7
+# HELP shunt_probe_late_seconds How late probes of the last ten seconds began.
+# TYPE shunt_probe_late_seconds untyped
+shunt_probe_late_seconds{quantile="0.5"} 0.0001
+shunt_probe_late_seconds{quantile="0.99"} 0.002
+shunt_probe_late_seconds{quantile="1"} 0.03
+# HELP shunt_events_total Changes of state, by kind; those without any are absent.
+# TYPE shunt_events_total counter
+shunt_events_total{kind="real_down"} 2
+)");
+}
+
 // ---- over HTTP
 
 // A controller with one TCP VIP of one real, on `Plane`.
@@ -98,7 +159,7 @@ struct Daemon {
   std::unique_ptr<Exporter> exporter;
 
   Daemon() {
-    FLAGS_minloglevel = google::GLOG_FATAL;
+    testing::LogNothing();
     auto started = Controller::Start(folder.store(), dataplane, next_hops);
     REQUIRE(started);
     controller = std::move(*started);
@@ -136,12 +197,17 @@ TEST_CASE("a scrape tells what packets did, and that every one of them has a ver
       FirstFrame(*Endpoint::Parse("198.51.100.7:40000"), *Endpoint::Parse("203.0.113.10:443"), Protocol::kTcp);
   REQUIRE(daemon.dataplane.RunFrame(frame, 1));
   REQUIRE(daemon.dataplane.RunFrame(frame, 1));
+  Event event;
+  event.kind = "real_up";
+  daemon.controller->events().Add(std::move(event));
   const std::string text = daemon.Get("/metrics");
   CHECK_THAT(text, Contains("HTTP/1.1 200 OK"));
   CHECK_THAT(text, Contains("\nshunt_vip_packets_total{vip=\"203.0.113.10:443/tcp\"} 2\n"));
   CHECK_THAT(text, Contains("\nshunt_real_packets_total{vip=\"203.0.113.10:443/tcp\",real=\"10.0.0.11\"} 2\n"));
   CHECK_THAT(text, Contains("\nshunt_build_info{version=\"1.2.3\"} 1\n"));
   CHECK_THAT(text, Contains("\nshunt_scrape_errors 0\n"));
+  CHECK_THAT(text, Contains("\nshunt_probe_targets 0\n"));
+  CHECK_THAT(text, Contains("\nshunt_events_total{kind=\"real_up\"} 1\n"));
   for (const VerdictInfo& verdict : AllVerdicts()) {
     CHECK_THAT(text, Contains(fmt::format("\nshunt_verdict_packets_total{{verdict=\"{}\",action=\"{}\"}} {}\n",
                                           verdict.name, verdict.action, verdict.name == "TX_ENCAPSULATED" ? 2 : 0)));

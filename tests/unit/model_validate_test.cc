@@ -310,7 +310,7 @@ TEST_CASE("a state survives the way through the message, and what is unset stays
     CHECK(again.defaults.tracking == tracking);
   }
   CHECK_FALSE(config.outer_source().has_ipv4());
-  CHECK(ToProto({}).hash_key().empty());
+  CHECK(ToProto(DesiredState{}).hash_key().empty());
 }
 
 TEST_CASE("a VIP's own settings stand before the defaults") {

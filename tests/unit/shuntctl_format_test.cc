@@ -173,9 +173,23 @@ TEST_CASE("The default store says what the code does, with and without its examp
   REQUIRE(full->outer_source.ipv4);
   REQUIRE(full->outer_source.ipv6);
   REQUIRE(full->vips.begin()->second.reals.begin()->second == Real{});
-  REQUIRE(EffectiveSettings(DesiredState{}, full->vips.begin()->second) == VipSettings{});
+  VipSettings of_example;
+  of_example.health.kind = CheckKind::kHttp;
+  REQUIRE(EffectiveSettings(DesiredState{}, full->vips.begin()->second) == of_example);
   REQUIRE(full->vips.begin()->second.tcp_settle_seconds == VipSettings{}.tcp_settle_seconds);
   REQUIRE(Contains(filled, "quic: false"));
+}
+
+TEST_CASE("The default store names every key of the schema", "[shuntctl]") {
+  const std::string store = DefaultStore();
+  for (const auto* type : {v1::Config::descriptor(), v1::VipSettings::descriptor(), v1::OuterSource::descriptor(),
+                           v1::Vip::descriptor(), v1::HealthCheck::descriptor(), v1::Real::descriptor()}) {
+    for (int i = 0; i < type->field_count(); ++i) {
+      INFO(type->field(i)->full_name());
+      const std::string key = type->field(i)->name() + ":";
+      REQUIRE((Contains(store, " " + key) || Contains(store, "\n" + key) || Contains(store, "\n#:" + key)));
+    }
+  }
 }
 
 TEST_CASE("The JSON of a dump is a store that apply reads", "[shuntctl]") {

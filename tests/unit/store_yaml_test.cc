@@ -83,7 +83,18 @@ TEST_CASE("the store is written in a fixed, readable form") {
   CHECK(text.starts_with("# "));
   CHECK(text.substr(text.find('\n') + 1) ==
         R"(hash_key: "0x00112233445566778899aabbccddeeff"
-defaults: { tracking: none, ring_size: 4099, outer_ttl: 32, udp_idle_seconds: 30, tcp_settle_seconds: 900 }
+defaults:
+  tracking: none
+  ring_size: 4099
+  outer_ttl: 32
+  udp_idle_seconds: 30
+  tcp_settle_seconds: 900
+  panic_percent: 50
+  panic_action: fail_open
+  slow_start_seconds: 30
+  slow_start_exponent: 1
+  backup_below_percent: 50
+  ring_changes_per_second: 20
 outer_source: { ipv4: "10.9.0.0/16", ipv6: "2001:db8:9::/64" }
 vips:
   - vip: "203.0.113.9:*/udp"
@@ -123,7 +134,8 @@ TEST_CASE("a file that says nothing is refused, one without VIPs is not") {
 
 TEST_CASE("unknown and repeated keys are refused with their line and the keys there are") {
   CHECK(Refused("vips:\n  - vip: 203.0.113.10:443/tcp\n    reals:\n      - address: 10.0.0.11\n        wieght: 3\n") ==
-        "lb.yaml:5: vips[0].reals[0]: unknown key \"wieght\"; expected address, weight, state");
+        "lb.yaml:5: vips[0].reals[0]: unknown key \"wieght\"; expected address, weight, state, "
+        "drain_seconds, backup, canary_percent, group");
   CHECK(Refused("vips: []\n\nvipz: []\n") ==
         "lb.yaml:3: unknown key \"vipz\"; expected hash_key, defaults, outer_source, vips");
   CHECK(Refused("vips: []\ndefaults: { ring_size: 7,\n  ring_size: 7 }\n") ==
@@ -138,9 +150,12 @@ TEST_CASE("a value of the wrong type is refused with its line, what was expected
       {"vips: { vip: x }", "vips: expected a list ([] for an empty one), found keys with values"},
       {"vips: [ 203.0.113.10 ]",
        "vips[0]: expected keys with values (vip, encap, tracking, ring_size, outer_ttl, udp_idle_seconds, "
-       "tcp_settle_seconds, quic, reals), found \"203.0.113.10\""},
+       "tcp_settle_seconds, quic, health, panic_percent, panic_action, slow_start_seconds, slow_start_exponent, "
+       "backup_below_percent, ring_changes_per_second, active_group, reals), found \"203.0.113.10\""},
       {"defaults: all",
-       "defaults: expected keys with values (tracking, ring_size, outer_ttl, udp_idle_seconds, tcp_settle_seconds), "
+       "defaults: expected keys with values (tracking, ring_size, outer_ttl, udp_idle_seconds, tcp_settle_seconds, "
+       "health, panic_percent, panic_action, slow_start_seconds, slow_start_exponent, backup_below_percent, "
+       "ring_changes_per_second), "
        "found \"all\""},
       {"vips: [ { vip: \"203.0.113.10:53/udp\", quic: yes } ]",
        "vips[0].quic: expected true or false, without quotes, found \"yes\""},
@@ -175,12 +190,54 @@ TEST_CASE("a value of the wrong type is refused with its line, what was expected
       {"defaults: { tracking: unspecified }",
        "defaults.tracking: expected moving or all or none, found \"unspecified\""},
       {"defaults: { tracking: [all] }", "defaults.tracking: expected moving or all or none, found a list"},
+      {"defaults: { slow_start_exponent: 1e3 }",
+       "defaults.slow_start_exponent: expected a number such as 2 or 0.5, in decimal digits and without quotes, found "
+       "\"1e3\""},
+      {"defaults: { slow_start_exponent: \"1\" }",
+       "defaults.slow_start_exponent: expected a number such as 2 or 0.5, in decimal digits and without quotes, found "
+       "\"1\""},
+      {"defaults: { slow_start_exponent: .5 }",
+       "defaults.slow_start_exponent: expected a number such as 2 or 0.5, in decimal digits and without quotes, found "
+       "\".5\""},
+      {"defaults: { slow_start_exponent: 1. }",
+       "defaults.slow_start_exponent: expected a number such as 2 or 0.5, in decimal digits and without quotes, found "
+       "\"1.\""},
+      {"defaults: { slow_start_exponent: 01.5 }",
+       "defaults.slow_start_exponent: expected a number such as 2 or 0.5, in decimal digits and without quotes, found "
+       "\"01.5\""},
+      {"defaults: { slow_start_exponent: -1.5 }",
+       "defaults.slow_start_exponent: expected a number such as 2 or 0.5, in decimal digits and without quotes, found "
+       "\"-1.5\""},
+      {"defaults: { slow_start_exponent: 1.5.0 }",
+       "defaults.slow_start_exponent: expected a number such as 2 or 0.5, in decimal digits and without quotes, found "
+       "\"1.5.0\""},
+      {"defaults: { slow_start_exponent: .inf }",
+       "defaults.slow_start_exponent: expected a number such as 2 or 0.5, in decimal digits and without quotes, found "
+       "\".inf\""},
+      {"defaults: { slow_start_exponent: [ 1 ] }",
+       "defaults.slow_start_exponent: expected a number such as 2 or 0.5, in decimal digits and without quotes, found "
+       "a list"},
+      {"defaults: { health: { command: /bin/true } }",
+       "defaults.health.command: expected a list ([] for an empty one), found \"/bin/true\""},
+      {"defaults: { health: { kind: exec, command: [ /bin/true, {} ] } }",
+       "defaults.health.command[1]: expected text, found keys with values"},
+      {"defaults: { health: { kind: HTTP, path: /health } }",
+       "defaults.health.kind: expected none or tcp or http or https or http2 or grpc or udp or dns or tls or icmp or "
+       "exec, found \"HTTP\""},
       {"outer_source: { ipv4: [] }", "outer_source.ipv4: expected text, found a list"},
       {"outer_source: { ipv4: \"\" }", "outer_source.ipv4: expected text, found \"\""},
       {"outer_source: { ipv4: ~ }", "outer_source.ipv4: expected text, found nothing"},
       {"hash_key: \"\"", "hash_key: expected text, found \"\""},
   }));
   CHECK(Refused("# a comment\n" + line + "\n") == "lb.yaml:2: " + problem);
+}
+
+TEST_CASE("a list of texts is read as a block and between brackets, and an empty text is one") {
+  const DesiredState flow =
+      Parsed("vips: [ { vip: \"203.0.113.10:443/tcp\", health: { kind: exec, command: [ /bin/test, -f, \"\" ] } } ]\n");
+  CHECK(flow.vips.at(Key("203.0.113.10:443/tcp")).health->command == std::vector<std::string>{"/bin/test", "-f", ""});
+  CHECK(Parsed("vips:\n  - vip: 203.0.113.10:443/tcp\n    health:\n      kind: exec\n      command:\n"
+               "        - /bin/test\n        - -f\n        - ''\n") == flow);
 }
 
 TEST_CASE("a top that is no map is refused") {
@@ -234,7 +291,7 @@ vips:
 )") == R"(lb.yaml:1: hash_key: all zero is no secret; leave the key out and the daemon makes one
 lb.yaml:2: defaults.ring_size: 8 is not a prime; the next one is 11
 lb.yaml:4: outer_source.ipv4: 2001:db8::/64 is an IPv6 prefix; expected 10.9.0.0/16 or the like
-lb.yaml:7: vips[0]: unknown key "color"; expected vip, encap, tracking, ring_size, outer_ttl, udp_idle_seconds, tcp_settle_seconds, quic, reals
+lb.yaml:7: vips[0]: unknown key "color"; expected vip, encap, tracking, ring_size, outer_ttl, udp_idle_seconds, tcp_settle_seconds, quic, health, panic_percent, panic_action, slow_start_seconds, slow_start_exponent, backup_below_percent, ring_changes_per_second, active_group, reals
 lb.yaml:9: vips["203.0.113.10:443/tcp"].reals["203.0.113.10"]: the VIP's own address; a real is reached by another address of its host
 lb.yaml:11: vips["203.0.113.10:443/tcp"].reals["10.0.0.11"].weight: 70000 is out of range; expected 0 to 65535
 lb.yaml:12: vips[0].reals[2].address: real 10.0.0.11 stands in this VIP a second time

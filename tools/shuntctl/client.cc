@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -26,6 +27,12 @@ constexpr seconds kChangeDeadline{600};  // a large configuration is many map wr
 std::unexpected<Error> CannotReach(const std::string& socket_path, std::string_view why) {
   return Fail(ErrorKind::kSystem,
               fmt::format("cannot reach shuntd at {}: {}; is it running? (systemctl status shuntd)", socket_path, why));
+}
+
+std::unexpected<Error> UnknownCall(const std::string& socket_path) {
+  return Fail(
+      ErrorKind::kSystem,
+      fmt::format("shuntd at {} does not know this call; are shuntctl and shuntd of the same version?", socket_path));
 }
 
 // gRPC tells "no such file" and "not allowed" apart only deep inside its own words, so the socket is tried first.
@@ -70,12 +77,7 @@ struct Client::Impl {
     if (status.error_code() == grpc::StatusCode::CANCELLED) {
       return Fail(ErrorKind::kSystem, fmt::format("shuntd at {} stopped before it answered", socket_path));
     }
-    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
-      return Fail(ErrorKind::kSystem,
-                  fmt::format("shuntd at {} does not know this call; are shuntctl and shuntd of the "
-                              "same version?",
-                              socket_path));
-    }
+    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return UnknownCall(socket_path);
     return std::unexpected(FromGrpc(status));
   }
 };
@@ -131,6 +133,54 @@ Result<v1::Flows> Client::ListFlows(const v1::ListFlowsRequest& request) {
 }
 Result<v1::Explanation> Client::Explain(const v1::ExplainRequest& request) {
   return impl_->Call(&Stub::Explain, request, kReadDeadline);
+}
+
+Result<v1::HealthState> Client::GetHealth(const v1::GetHealthRequest& request) {
+  return impl_->Call(&Stub::GetHealth, request, kReadDeadline);
+}
+Result<v1::Events> Client::ListEvents(const v1::EventsRequest& request) {
+  return impl_->Call(&Stub::ListEvents, request, kReadDeadline);
+}
+
+struct EventStream::Impl {
+  std::string socket_path;
+  grpc::ClientContext context;
+  std::unique_ptr<grpc::ClientReader<v1::Event>> reader;
+  std::atomic<bool> cancelled = false;
+  bool ended = false;  // the status was taken
+};
+
+EventStream::EventStream(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+EventStream::~EventStream() {
+  Cancel();
+  if (!impl_->ended) impl_->reader->Finish();
+}
+
+void EventStream::Cancel() {
+  impl_->cancelled = true;
+  impl_->context.TryCancel();
+}
+
+Result<std::optional<v1::Event>> EventStream::Next() {
+  v1::Event event;
+  if (!impl_->ended && impl_->reader->Read(&event)) return event;
+  if (std::exchange(impl_->ended, true)) return std::nullopt;
+  const grpc::Status status = impl_->reader->Finish();
+  if (impl_->cancelled) return std::nullopt;
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return UnknownCall(impl_->socket_path);
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::CANCELLED) {
+    return Fail(ErrorKind::kSystem, fmt::format("shuntd at {} went away: {}; when it runs again, follow again",
+                                                impl_->socket_path, status.error_message()));
+  }
+  return std::unexpected(FromGrpc(status));
+}
+
+std::unique_ptr<EventStream> Client::WatchEvents(const v1::EventsRequest& request) {
+  auto impl = std::make_unique<EventStream::Impl>();
+  impl->socket_path = impl_->socket_path;
+  impl->reader = impl_->stub->WatchEvents(&impl->context, request);
+  return std::unique_ptr<EventStream>(new EventStream(std::move(impl)));
 }
 
 }  // namespace shunt::ctl

@@ -3,12 +3,28 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "userspace/base/result.h"
 #include "userspace/rpc/shunt.pb.h"
 
 namespace shunt::ctl {
+
+// Events as they happen. One thread reads; any may cancel.
+class EventStream {
+ public:
+  ~EventStream();  // cancels
+  // Waits for the next one; nothing: cancelled. An error: the daemon refused, or went away.
+  Result<std::optional<v1::Event>> Next();
+  void Cancel();
+
+ private:
+  friend class Client;
+  struct Impl;
+  explicit EventStream(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
 
 class Client {
  public:
@@ -28,6 +44,10 @@ class Client {
   Result<v1::Verdicts> GetVerdicts();
   Result<v1::Flows> ListFlows(const v1::ListFlowsRequest& request);
   Result<v1::Explanation> Explain(const v1::ExplainRequest& request);
+  Result<v1::HealthState> GetHealth(const v1::GetHealthRequest& request);
+  Result<v1::Events> ListEvents(const v1::EventsRequest& request);
+  // Returns at once. The client outlives the stream.
+  std::unique_ptr<EventStream> WatchEvents(const v1::EventsRequest& request);
 
  private:
   struct Impl;

@@ -6,11 +6,13 @@
 #include "tools/shuntctl/format.h"
 #include "userspace/model/config_proto.h"
 #include "userspace/model/desired_state.h"
+#include "userspace/model/health_fields.h"
 
 namespace shunt::ctl {
 
 std::string DefaultStore() {
   const VipSettings defaults;
+  const HealthCheck& check = defaults.health;
   return fmt::format(
       R"(# The desired state of a Shunt balancer: every key with its default. Lines that begin with #: are
 # examples of keys that are absent by default; remove the #: to set them. More in shunt.yaml(5).
@@ -36,6 +38,23 @@ defaults:
   udp_idle_seconds: {udp_idle}
   # TCP: how long a change of the ring takes to settle.
   tcp_settle_seconds: {tcp_settle}
+  # How the reals are asked whether they serve; absent: they are not, and every one counts as healthy. Below, under a
+  # VIP, stands every key. A VIP with a check of its own takes nothing of this one.
+#:  health: {{ kind: tcp }}
+  # Panic, when less than this part of the reals' weight is healthy: 0 to 100; 0 is never.
+  panic_percent: {panic_percent}
+  # fail_open: in a panic all reals take traffic; fail_closed: only healthy ones; withdraw: the same, and the VIP is not
+  # to be announced.
+  panic_action: {panic_action}
+  # A real that is new, comes up or is drained no longer climbs from 1 % to its weight in this time: 0 to {max_climb};
+  # 0 is at once.
+  slow_start_seconds: {slow_start}
+  # How it climbs: 1 is linear, above it begins slower: {min_exponent} to {max_exponent}.
+  slow_start_exponent: {exponent}
+  # Backups join when less than this part of the other reals' weight is healthy: 1 to 100.
+  backup_below_percent: {backup_below}
+  # At most so many changes of a VIP's ring a second that health or slow start cause: 1 to 100.
+  ring_changes_per_second: {ring_changes}
 
 # Prefixes that outer source addresses are spread over, so that the queues of the reals' NICs share the load.
 # Absent: the balancer's own address towards the real.
@@ -53,15 +72,71 @@ vips: []
 #:    udp_idle_seconds: {udp_idle}
 #:    tcp_settle_seconds: {tcp_settle}
 #:    quic: false                   # true, for UDP: QUIC's long headers tell which packets open a flow
+#:    health:                       # a check of its own, whole; absent: as in defaults. Keys behind a second # take
+#:                                  # nothing when absent, or belong to other kinds.
+#:      kind: http                  # none, tcp, http, https, http2, grpc, udp, dns, tls, icmp or exec
+#:      via: tunnel                 # to the VIP in the outer header that data gets; direct: to the real itself
+#:      # port: 8080                # absent: the VIP's
+#:      interval_ms: {interval}           # from one probe to the next: {min_interval} to {max_interval}
+#:      # failing_interval_ms: 500  # the same while the real is down or on the way there; absent: interval_ms
+#:      timeout_ms: {timeout}            # {min_timeout} to {max_timeout}, at most the intervals
+#:      rise: {rise}                     # passes in a row that make a real up: 1 to {max_rise}
+#:      fall: {fall}                     # failures in a row that make it down: 1 to {max_rise}
+#:      jitter_percent: {jitter}          # intervals differ at random by so much at most: 0 to {max_jitter}
+#:      initial: down               # up: a new real takes traffic before its first pass
+#:      # http, https, http2:
+#:      method: {method}
+#:      path: "{path}"
+#:      # host: "www.example.com"   # absent: the VIP's address
+#:      status: "{status}"           # status codes and ranges that pass: "200-299,304"
+#:      # body: "text"              # that the first 64 KiB of the answer hold; absent: any
+#:      # https, tls; http2 and grpc with tls: true:
+#:      # tls: true
+#:      # tls_verify: true
+#:      # tls_name: "www.example.com"               # SNI, and the name that is verified; absent: host
+#:      # tls_ca: "/etc/shunt/ca.pem"               # absent: the system's
+#:      # tls_certificate: "/etc/shunt/client.pem"  # absent: none
+#:      # tls_key: "/etc/shunt/client.key"
+#:      # grpc_service: "shop.Cart" # grpc; absent: the whole server
+#:      # send: "0x00ff"            # udp: text, or 0x and hexadecimal digits
+#:      # expect: "PONG"            # udp: how the answer begins; absent: any
+#:      # dns_name: "{dns_name}"             # dns
+#:      # dns_type: {dns_type}              # dns: a, aaaa, ns, soa or txt
+#:      # dns_expect: "192.0.2.1"   # dns, a and aaaa: an address that the answer holds; absent: any without an error
+#:      # command: [ "/usr/local/bin/probe", "--fast" ]  # exec: a program's absolute path, and its arguments
+#:      # user: {user}              # exec: who runs it
+#:    panic_percent: {panic_percent}
+#:    panic_action: {panic_action}
+#:    slow_start_seconds: {slow_start}
+#:    slow_start_exponent: {exponent}
+#:    backup_below_percent: {backup_below}
+#:    ring_changes_per_second: {ring_changes}
+#:    # active_group: "blue"        # reals of this group take new flows, and those without one; absent: only these
 #:    reals:
 #:      - address: "10.0.0.11"      # IPv4 or IPv6, whatever the VIP is
 #:        weight: {weight}                # share of new flows, 0 to {max_weight}; 0 takes none
 #:        state: active             # drain: no new flows, keep the old ones
+#:        # drain_seconds: 300      # with drain: then it is removed, when its flows are gone or after this time
+#:        backup: false             # true: new flows only while too few of the others are healthy
+#:        # canary_percent: 0.5     # share of all new flows in place of the weight: 0.1 to 50
+#:        # group: "blue"           # new flows only while this is the VIP's active group
 )",
       fmt::arg("tracking", Name(TrackingToProto(defaults.tracking))), fmt::arg("udp_idle", defaults.udp_idle_seconds),
       fmt::arg("tcp_settle", defaults.tcp_settle_seconds), fmt::arg("max_seconds", kMaxIdleSeconds),
       fmt::arg("ring_size", defaults.ring_size), fmt::arg("outer_ttl", defaults.outer_ttl),
-      fmt::arg("weight", kDefaultWeight), fmt::arg("max_weight", kMaxWeight));
+      fmt::arg("weight", kDefaultWeight), fmt::arg("max_weight", kMaxWeight),
+      fmt::arg("panic_percent", defaults.panic_percent), fmt::arg("panic_action", ToString(defaults.panic_action)),
+      fmt::arg("slow_start", defaults.slow_start_seconds), fmt::arg("max_climb", kMaxSlowStartSeconds),
+      fmt::arg("exponent", defaults.slow_start_exponent), fmt::arg("min_exponent", kMinSlowStartExponent),
+      fmt::arg("max_exponent", kMaxSlowStartExponent), fmt::arg("backup_below", defaults.backup_below_percent),
+      fmt::arg("ring_changes", defaults.ring_changes_per_second), fmt::arg("interval", check.interval_ms),
+      fmt::arg("min_interval", kMinIntervalMs), fmt::arg("max_interval", kMaxIntervalMs),
+      fmt::arg("timeout", check.timeout_ms), fmt::arg("min_timeout", kMinTimeoutMs),
+      fmt::arg("max_timeout", kMaxTimeoutMs), fmt::arg("rise", check.rise), fmt::arg("fall", check.fall),
+      fmt::arg("max_rise", kMaxRiseFall), fmt::arg("jitter", check.jitter_percent),
+      fmt::arg("max_jitter", kMaxJitterPercent), fmt::arg("method", check.method), fmt::arg("path", check.path),
+      fmt::arg("status", StatusText(check.status)), fmt::arg("dns_name", check.dns_name),
+      fmt::arg("dns_type", ToString(check.dns_type)), fmt::arg("user", check.user));
 }
 
 }  // namespace shunt::ctl

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tools/shuntctl/health_format.h"
 #include "tools/shuntctl/settling.h"
 #include "tools/shuntctl/table.h"
 
@@ -49,10 +50,6 @@ Table::Cell FlowRateCell(const Status& status) {
   return {FlowRate(rate), rate == 0 ? Style::kDim : Style::kPlain};
 }
 
-Table::Cell StateCell(v1::RealState state) {
-  return {std::string(Name(state)), state == v1::REAL_STATE_DRAIN ? Style::kDim : Style::kPlain};
-}
-
 Table::Cell NextHopCell(const v1::RealStatus& real) {
   if (real.next_hop().empty()) return {"none: " + real.problem(), Style::kBad};
   return {real.next_hop()};
@@ -80,22 +77,23 @@ std::string TimeWords(const v1::VipState& vip) {
   return fmt::format(", TCP settle {} s", vip.tcp_settle_seconds());
 }
 
+std::string HealthLine(const v1::VipState& vip, bool colour) {
+  return Styled(HealthWords(vip), IsInPanic(vip) ? Style::kBad : Style::kPlain, colour);
+}
+
 std::string RealTable(const v1::VipState& vip, bool colour) {
   if (vip.reals().empty()) {
     return Styled(fmt::format("  no reals; add one: shuntctl real add {} ADDRESS\n", vip.vip()), Style::kDim, colour);
   }
-  Table table({{"REAL"},
-               {"WEIGHT", kRight},
-               {"STATE"},
-               {"SHARE", kRight},
-               {"PACKETS", kRight},
-               {"BYTES", kRight},
-               {"NEW FLOWS", kRight},
-               {"NEXT HOP"}},
-              2);
+  std::vector<Table::Column> columns{{"REAL"}, {"WEIGHT", kRight}, {"STATE"}};
+  if (IsChecked(vip)) columns.push_back({"HEALTH"});
+  for (const char* title : {"SHARE", "PACKETS", "BYTES", "NEW FLOWS"}) columns.push_back({title, kRight});
+  columns.push_back({"NEXT HOP"});
+  Table table(std::move(columns), 2);
   for (const v1::RealStatus& real : vip.reals()) {
-    Row row{real.address(), std::to_string(real.weight()), StateCell(real.state()),
-            Percent(real.slots(), vip.ring_size())};
+    Row row{real.address(), std::to_string(real.weight()), StateCell(real)};
+    if (IsChecked(vip)) row.push_back(HealthCell(real));
+    row.emplace_back(Percent(real.slots(), vip.ring_size()));
     AddTraffic(real.traffic(), row);
     row.push_back(NextHopCell(real));
     table.Add(std::move(row));
@@ -125,6 +123,7 @@ std::string FormatOverview(const v1::State& state, bool colour) {
   for (const v1::VipState& vip : state.vips()) {
     if (!out.empty()) out += '\n';
     out += fmt::format("{}; {}\n", SettingWords(vip, colour), TrafficWords(vip.traffic()));
+    if (IsChecked(vip) && !IsAllWell(vip)) out += fmt::format("  {}\n", HealthLine(vip, colour));
     if (!IsSettled(vip.settling())) out += fmt::format("  {}\n", UnsettledLine(vip.settling()));
     out += RealTable(vip, colour);
   }
@@ -133,6 +132,8 @@ std::string FormatOverview(const v1::State& state, bool colour) {
 
 std::string FormatVip(const v1::VipState& vip, bool colour) {
   std::string out = fmt::format("{}{}\n", SettingWords(vip, colour), TimeWords(vip));
+  if (IsChecked(vip)) out += fmt::format("  health      {}; {}\n", HealthLine(vip, colour), vip.check());
+  if (!vip.active_group().empty()) out += fmt::format("  group       {} takes new flows\n", vip.active_group());
   if (vip.has_settling()) {
     const v1::Settling& settling = vip.settling();
     out += fmt::format("  slots       {} stable, {} moving, {} settled with exceptions\n",
@@ -160,12 +161,14 @@ std::string FormatVipList(const v1::State& state, bool colour) {
                {"RING SIZE", kRight},
                {"OUTER TTL", kRight},
                {"REALS", kRight},
+               {"HEALTHY", kRight},
                {"PACKETS", kRight},
                {"BYTES", kRight},
                {"NEW FLOWS", kRight}});
   for (const v1::VipState& vip : state.vips()) {
     Row row{vip.vip(), std::string(Name(vip.tracking())), std::to_string(vip.ring_size()),
             std::to_string(vip.outer_ttl()), std::to_string(vip.reals_size())};
+    row.push_back(HealthCell(vip));
     AddTraffic(vip.traffic(), row);
     table.Add(std::move(row));
   }
@@ -173,10 +176,17 @@ std::string FormatVipList(const v1::State& state, bool colour) {
 }
 
 std::string FormatRealList(const v1::State& state, bool colour) {
-  Table table({{"VIP"}, {"REAL"}, {"WEIGHT", kRight}, {"STATE"}, {"SLOTS", kRight}, {"SHARE", kRight}, {"NEXT HOP"}});
+  Table table({{"VIP"},
+               {"REAL"},
+               {"WEIGHT", kRight},
+               {"STATE"},
+               {"HEALTH"},
+               {"SLOTS", kRight},
+               {"SHARE", kRight},
+               {"NEXT HOP"}});
   for (const v1::VipState& vip : state.vips()) {
     for (const v1::RealStatus& real : vip.reals()) {
-      table.Add({vip.vip(), real.address(), std::to_string(real.weight()), StateCell(real.state()),
+      table.Add({vip.vip(), real.address(), std::to_string(real.weight()), StateCell(real), HealthCell(real),
                  std::to_string(real.slots()), Percent(real.slots(), vip.ring_size()), NextHopCell(real)});
     }
   }

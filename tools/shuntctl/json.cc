@@ -40,6 +40,16 @@ Json Share(uint32_t slots, uint32_t ring_size) {
   return ring_size == 0 ? 0.0 : static_cast<double>(slots) / static_cast<double>(ring_size);
 }
 
+// Health and what else decides about a real's new flows.
+Json LifeOf(const v1::RealStatus& real) {
+  return {{"health", real.health()},
+          {"climb_percent", real.has_climb_percent() ? Json(real.climb_percent()) : Json(nullptr)},
+          {"backup", real.backup()},
+          {"canary_percent", real.has_canary_percent() ? Json(real.canary_percent()) : Json(nullptr)},
+          {"group", TextOrNull(real.group())},
+          {"drain_seconds", real.has_drain_seconds() ? Json(real.drain_seconds()) : Json(nullptr)}};
+}
+
 Json ToJson(const v1::RealStatus& real, uint32_t ring_size) {
   Json json = {{"address", real.address()},
                {"weight", real.weight()},
@@ -50,6 +60,7 @@ Json ToJson(const v1::RealStatus& real, uint32_t ring_size) {
                {"problem", TextOrNull(real.problem())},
                {"traffic", ToJson(real.traffic())}};
   json.update(ActivityOf(real));
+  json.update(LifeOf(real));
   return json;
 }
 
@@ -139,6 +150,11 @@ Json ToJson(const v1::VipState& vip) {
                {"udp_idle_seconds", vip.udp_idle_seconds()},
                {"tcp_settle_seconds", vip.tcp_settle_seconds()},
                {"quic", vip.quic()},
+               {"check", vip.check()},
+               {"mode", vip.mode()},
+               {"healthy_percent", vip.healthy_percent()},
+               {"backups_used", vip.backups_used()},
+               {"active_group", TextOrNull(vip.active_group())},
                {"settling", SettlingOf(vip)},
                {"traffic", ToJson(vip.traffic())}};
   json.update(ActivityOf(vip));

@@ -25,6 +25,8 @@ Json RatesToJson(const v1::State& before, const v1::State& state, double seconds
 Json ToJson(const v1::Verdicts& verdicts);
 Json ToJson(const v1::Flows& flows);
 Json ToJson(const v1::Explanation& explanation);
+Json ToJson(const v1::HealthState& state);
+Json ToJson(const v1::Event& event);
 // The store's keys, as in YAML; `apply` reads it too, since JSON is YAML.
 Json ToJson(const v1::Config& config);
 

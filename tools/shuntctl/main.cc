@@ -16,8 +16,8 @@ using AddVerbs = void (*)(CLI::App&, Session&);
 
 // In the order of --help.
 constexpr AddVerbs kVerbs[] = {
-    AddVipVerbs, AddRealVerbs, AddApply,  AddDump,   AddStats,      AddVerdicts,
-    AddFlows,    AddExplain,   AddReplay, AddConfig, AddDecapVerbs,
+    AddVipVerbs, AddRealVerbs, AddHealthVerbs, AddEvents, AddApply,  AddDump,       AddStats,
+    AddVerdicts, AddFlows,     AddExplain,     AddReplay, AddConfig, AddDecapVerbs,
 };
 
 constexpr const char* kFooter = R"(Without a verb: the whole state at a glance. Every verb has --help, with an example.
@@ -84,7 +84,7 @@ Status CheckWords(const CLI::App& root, const Session& session) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("{0}: {1} is one word too many; see {0} --help", place.name, Quote(word)));
   }
-  if (place.app != &root && !verbs.empty()) {
+  if (place.app != &root && !verbs.empty() && !session.action) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("{}: a verb is missing; there are {}", place.name, fmt::join(verbs, ", ")));
   }

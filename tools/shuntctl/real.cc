@@ -15,13 +15,18 @@ namespace {
 constexpr const char* kChangeJson = R"({"changes": ["~ real …"], "warnings": ["…"], "dry_run": false})";
 constexpr const char* kListJson =
     R"({"reals": [{"vip", "address", "weight", "state", "slots", "share", "next_hop", "problem",
-             "traffic": {"packets", "bytes", "new_flows"}, "flows", "new_flows_per_second"}]})";
+             "traffic": {"packets", "bytes", "new_flows"}, "flows", "new_flows_per_second",
+             "health", "climb_percent", "backup", "canary_percent", "group", "drain_seconds"}]})";
 
 struct RealWords {
   std::string vip;
   std::string address;
   std::optional<std::string> weight;
   std::optional<std::string> state;
+  std::optional<std::string> timeout;
+  std::optional<bool> backup;
+  std::optional<std::string> canary;
+  std::optional<std::string> group;
 };
 
 using WordsPtr = std::shared_ptr<RealWords>;
@@ -36,6 +41,11 @@ void AddSettings(CLI::App& verb, const WordsPtr& words) {
   AddNames(verb, words);
   verb.add_option("--weight", words->weight, "share of new flows, 0 to 65535; 0 takes none")->type_name("N");
   verb.add_option("--state", words->state, "drain: no new flows, keep the old ones")->type_name("active|drain");
+  AddSwitch(verb, "--backup,!--no-backup", words->backup, "new flows only while too few of the others are healthy");
+  verb.add_option("--canary", words->canary, "share of all new flows in place of the weight, 0.1 to 50; 0: none")
+      ->type_name("PERCENT");
+  verb.add_option("--group", words->group, "new flows only while this is the VIP's active group (vip switch)")
+      ->type_name("NAME");
 }
 
 Result<v1::RealRequest> RequestOf(const RealWords& given) {
@@ -49,6 +59,10 @@ Result<v1::RealRequest> RequestOf(const RealWords& given) {
     const bool active = words.Choice("--state", *given.state, {"active", "drain"}) == 0;
     real.set_state(active ? v1::REAL_STATE_ACTIVE : v1::REAL_STATE_DRAIN);
   }
+  if (given.timeout) real.set_drain_seconds(words.Seconds("--timeout", *given.timeout, 1, kMaxDrainSeconds));
+  if (given.backup) real.set_backup(*given.backup);
+  if (given.canary) real.set_canary_percent(words.Decimal("--canary", *given.canary, 0, kMaxCanaryTenths / 10.0));
+  if (given.group) real.set_group(*given.group);
   if (const auto status = words.status(); !status) return std::unexpected(status.error());
   return request;
 }
@@ -62,8 +76,9 @@ Status AddOne(const Session& session, const RealWords& given) {
 Status Set(const Session& session, const RealWords& given) {
   const auto request = RequestOf(given);
   if (!request) return std::unexpected(request.error());
-  if (!given.weight && !given.state) {
-    return Fail(ErrorKind::kInvalid, "real set: nothing to set; give --weight or --state");
+  if (!given.weight && !given.state && !given.backup && !given.canary && !given.group) {
+    return Fail(ErrorKind::kInvalid,
+                "real set: nothing to set; give --weight, --state, --backup, --no-backup, --canary or --group");
   }
   return PrintChange(session, [&](Client& client) { return client.SetReal(*request); });
 }
@@ -110,9 +125,12 @@ void AddRealVerbs(CLI::App& app, Session& session) {
            words);
   AddNames(*AddVerb(group, session,
                     {"drain", "Give a real no new flows; it keeps the old ones",
-                     "shuntctl real drain 203.0.113.10:443/tcp 10.0.0.11", kChangeJson},
+                     "shuntctl real drain 203.0.113.10:443/tcp 10.0.0.11 --timeout=300s", kChangeJson},
                     [&session, words] { return SetState(session, *words, "drain"); }),
-           words);
+           words)
+      .add_option("--timeout", words->timeout,
+                  "then remove it, when its flows are gone or after this time; default: it stays")
+      ->type_name("TIME");
   AddNames(*AddVerb(group, session,
                     {"undrain", "Give a drained real new flows again",
                      "shuntctl real undrain 203.0.113.10:443/tcp 10.0.0.11", kChangeJson},

@@ -20,7 +20,9 @@ CLI::App* AddVerb(CLI::App& parent, Session& session, const VerbText& text, std:
   verb->footer(footer);
   verb->fallthrough();   // -o and --socket may stand behind the verb
   verb->allow_extras();  // main.cc names them, with what is possible
-  verb->callback([&session, action = std::move(action)] { session.action = action; });
+  verb->callback([verb, &session, action = std::move(action)] {
+    if (verb->get_subcommands().empty()) session.action = action;  // else the one below it is meant
+  });
   return verb;
 }
 
@@ -30,6 +32,10 @@ CLI::App* AddGroup(CLI::App& parent, const char* name, const char* description) 
   group->fallthrough();
   group->allow_extras();
   return group;
+}
+
+void AddSwitch(CLI::App& verb, const char* names, std::optional<bool>& value, const char* description) {
+  verb.add_flag_function(names, [&value](int64_t count) { value = count > 0; }, description);
 }
 
 Result<v1::State> GetState(const Session& session) {

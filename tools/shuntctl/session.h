@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tools/shuntctl/client.h"
@@ -38,6 +39,10 @@ CLI::App* AddVerb(CLI::App& parent, Session& session, const VerbText& text, std:
 
 // A verb of verbs, e.g. `vip`.
 CLI::App* AddGroup(CLI::App& parent, const char* name, const char* description);
+
+// A flag that may be given either way, e.g. "--quic,!--no-quic", or not at all. (CLI11's own for an optional takes it
+// for a count, and sets it to 0 where the flag is absent.)
+void AddSwitch(CLI::App& verb, const char* names, std::optional<bool>& value, const char* description);
 
 // The daemon's state, whole or of one VIP, which must be there.
 Result<v1::State> GetState(const Session& session);

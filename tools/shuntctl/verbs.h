@@ -8,6 +8,8 @@ namespace shunt::ctl {
 
 void AddVipVerbs(CLI::App& app, Session& session);
 void AddRealVerbs(CLI::App& app, Session& session);
+void AddHealthVerbs(CLI::App& app, Session& session);
+void AddEvents(CLI::App& app, Session& session);
 void AddApply(CLI::App& app, Session& session);
 void AddDump(CLI::App& app, Session& session);
 void AddStats(CLI::App& app, Session& session);

@@ -21,6 +21,10 @@ class Words {
     return T{};
   }
   uint32_t Number(const char* option, const std::string& text, uint32_t min, uint32_t max);
+  double Decimal(const char* option, const std::string& text, double min, double max);
+  // A time with its unit: 500ms, 2s, 10m, 1h.
+  uint32_t Milliseconds(const char* option, const std::string& text, uint32_t min, uint32_t max);
+  uint32_t Seconds(const char* option, const std::string& text, uint32_t min, uint32_t max);
   // The position of `text` in `choices`.
   size_t Choice(const char* option, const std::string& text, const std::vector<std::string>& choices);
 
@@ -28,6 +32,9 @@ class Words {
   Status status() const;  // kInvalid with a line per problem
 
  private:
+  // A time with its unit, as a multiple of `unit_ms`.
+  uint32_t Time(const char* option, const std::string& text, uint32_t min, uint32_t max, uint32_t unit_ms);
+
   std::string problems_;
 };
 

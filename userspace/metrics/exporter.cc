@@ -46,6 +46,7 @@ class Scraper final : public prometheus::Collectable {
     } else {
       note(verdicts.error());
     }
+    add(HealthFamilies(*snapshot, *controller_.health(), controller_.events().CountsByKind()));
     add(ExporterFamilies(version_, errors));
     return families;
   }

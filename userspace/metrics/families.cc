@@ -5,38 +5,12 @@
 #include <utility>
 
 #include "userspace/dataplane/verdict.h"
+#include "userspace/metrics/family.h"
 
 namespace shunt {
 namespace {
 
-using prometheus::ClientMetric;
 using prometheus::MetricFamily;
-using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
-
-MetricFamily Counter(std::string name, std::string help) {
-  return {std::move(name), std::move(help), MetricType::Counter, {}};
-}
-
-MetricFamily Gauge(std::string name, std::string help) {
-  return {std::move(name), std::move(help), MetricType::Gauge, {}};
-}
-
-// Whole up to 2^53, as all that Prometheus stores.
-void Add(MetricFamily& family, Labels labels, double value) {
-  ClientMetric metric;
-  metric.label = std::move(labels);
-  if (family.type == MetricType::Counter) {
-    metric.counter.value = value;
-  } else {
-    metric.gauge.value = value;
-  }
-  family.metric.push_back(std::move(metric));
-}
-
-void Add(MetricFamily& family, Labels labels, uint64_t value) {
-  Add(family, std::move(labels), static_cast<double>(value));
-}
 
 // The three counters that VIPs and reals both have.
 struct TrafficCounters {

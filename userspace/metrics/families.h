@@ -5,11 +5,14 @@
 
 #include <prometheus/metric_family.h>
 
+#include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "userspace/control/counters.h"
+#include "userspace/control/health_report.h"
 #include "userspace/control/writer.h"
 #include "userspace/dataplane/dataplane.h"
 
@@ -22,6 +25,9 @@ MetricFamilies TrafficFamilies(const Snapshot& snapshot, const Counters& counter
 MetricFamilies VerdictFamilies(std::span<const VerdictCount> counts);
 // What the writer observed: slots, the flow table, flows.
 MetricFamilies ObservedFamilies(const Snapshot& snapshot);
+// Who is up and what the checks measured, of VIPs that have one; and how often things happened, by kind of event.
+MetricFamilies HealthFamilies(const Snapshot& snapshot, const HealthReport& report,
+                              const std::map<std::string, uint64_t>& events);
 // `version` runs, and so many reads of the data plane failed at this scrape.
 MetricFamilies ExporterFamilies(const std::string& version, int read_errors);
 

@@ -9,6 +9,7 @@
 
 #include "userspace/dataplane/verdict.h"
 #include "userspace/model/config_proto.h"
+#include "userspace/rpc/health_convert.h"
 
 namespace shunt {
 namespace {
@@ -101,12 +102,23 @@ void FillNextHop(const Snapshot& snapshot, const RealEntry& real, InterfaceNames
   out.set_problem(has_problem ? known->second.problem : "its next hop is not resolved yet");
 }
 
+// The weights stand in the order of the reals.
+std::map<IpAddress, RealWeight> WeightsByReal(const Snapshot& snapshot, const VipKey& key, const Vip& desired) {
+  std::map<IpAddress, RealWeight> by_real;
+  const auto found = snapshot.weights.find(key);
+  if (found == snapshot.weights.end() || found->second.reals.size() != desired.reals.size()) return by_real;
+  size_t position = 0;
+  for (const auto& [address, real] : desired.reals) by_real.emplace(address, found->second.reals[position++]);
+  return by_real;
+}
+
 // In the order of the store: indices tell nobody anything.
 void AddReals(const Snapshot& snapshot, const VipKey& key, const PlannedVip& planned, const Vip& desired,
               const VipCounters& counted, InterfaceNames& names, v1::VipState& out) {
   const bool tells_new_flows = TellsNewFlows(key, planned.entry);
   const auto slots = SlotsByReal(*planned.ring);
   const auto activity = snapshot.observed->activity.find(key);
+  const auto weights = WeightsByReal(snapshot, key, desired);
   std::map<IpAddress, v1::RealStatus> reals;
   for (const auto& [index, entry] : planned.reals) {
     v1::RealStatus& real = reals[entry.address];
@@ -117,6 +129,9 @@ void AddReals(const Snapshot& snapshot, const VipKey& key, const PlannedVip& pla
     real.set_state(settings.state == RealState::kDrain ? v1::REAL_STATE_DRAIN : v1::REAL_STATE_ACTIVE);
     const auto share = slots.find(index);
     real.set_slots(share == slots.end() ? 0 : share->second);
+    const auto weight = weights.find(entry.address);
+    FillHealth(HealthOf(snapshot.liveness, key, entry.address), settings,
+               weight == weights.end() ? nullptr : &weight->second, real);
     FillNextHop(snapshot, entry, names, real);
     FillTraffic(counted.reals.at(index), tells_new_flows, *real.mutable_traffic());
     if (activity == snapshot.observed->activity.end()) continue;
@@ -157,6 +172,7 @@ v1::State ToState(const Snapshot& snapshot, const Capacities& capacities, const 
     v1::VipState& vip = *state.add_vips();
     vip.set_vip(key.ToString());
     FillSettings(EffectiveSettings(snapshot.desired, desired), desired.quic, vip);
+    FillHealth(snapshot, key, desired, vip);
     FillObserved(*snapshot.observed, key, planned.entry, vip);
     const VipCounters& counted = counters.at(key);
     FillTraffic(counted.vip, TellsNewFlows(key, planned.entry), *vip.mutable_traffic());

@@ -4,8 +4,12 @@
 #include <fmt/format.h>
 #include <net/if.h>
 
+#include <optional>
+#include <utility>
+
 #include "userspace/dataplane/packet_model.h"
 #include "userspace/dataplane/verdict.h"
+#include "userspace/rpc/health_convert.h"
 
 namespace shunt {
 namespace {
@@ -85,6 +89,35 @@ uint32_t EgressOf(const DataplaneTables& tables, const Walk& walk) {
   return real->second.outer->next_hop.interface_index;
 }
 
+v1::Explanation Answer(const Snapshot& snapshot, const DataplaneTables& tables, const Walk& walk, uint32_t egress,
+                       const std::string& redirect_verdict) {
+  v1::Explanation out;
+  const auto add_step = [&out](std::string stage, std::string sentence) {
+    v1::Step& row = *out.add_steps();
+    row.set_stage(std::move(stage));
+    row.set_sentence(std::move(sentence));
+  };
+  for (const WalkStep& step : walk.steps) add_step(step.stage, step.sentence);
+  std::optional<IpAddress> chosen;
+  const auto real = tables.reals.find(walk.real_entry);
+  if (walk.real_index != 0 && real != tables.reals.end()) chosen = real->second.address;
+  if (chosen) out.set_real(chosen->ToString());
+  if (walk.vip) {
+    out.set_vip(walk.vip->ToString());
+    std::string sentence = HealthSentence(snapshot, *walk.vip, chosen);
+    if (!sentence.empty()) add_step("health", std::move(sentence));
+  }
+  const VerdictInfo& verdict = VerdictOf(walk.verdict);
+  if (verdict.name != redirect_verdict) {
+    add_step("finish",
+             fmt::format("{} if it came in by {}, else {}", verdict.name, InterfaceName(egress), redirect_verdict));
+  }
+  out.set_verdict(std::string(verdict.name));
+  out.set_action(std::string(verdict.action));
+  out.set_sentence(std::string(verdict.sentence));
+  return out;
+}
+
 }  // namespace
 
 Result<v1::Explanation> Explain(const Snapshot& snapshot, Dataplane& dataplane, const v1::ExplainRequest& request) {
@@ -107,28 +140,7 @@ Result<v1::Explanation> Explain(const Snapshot& snapshot, Dataplane& dataplane, 
   const std::string redirect_verdict(VerdictOf(walk.verdict).name);
   walk = WalkFrame(tables, frame, egress, kNoVlanTags);
 
-  v1::Explanation out;
-  for (const WalkStep& step : walk.steps) {
-    v1::Step& row = *out.add_steps();
-    row.set_stage(step.stage);
-    row.set_sentence(step.sentence);
-  }
-  const VerdictInfo& verdict = VerdictOf(walk.verdict);
-  if (verdict.name != redirect_verdict) {
-    v1::Step& row = *out.add_steps();
-    row.set_stage("finish");
-    row.set_sentence(
-        fmt::format("{} if it came in by {}, else {}", verdict.name, InterfaceName(egress), redirect_verdict));
-  }
-  out.set_verdict(std::string(verdict.name));
-  out.set_action(std::string(verdict.action));
-  out.set_sentence(std::string(verdict.sentence));
-  if (walk.vip) out.set_vip(walk.vip->ToString());
-  if (walk.real_index != 0) {
-    const auto real = tables.reals.find(walk.real_entry);
-    if (real != tables.reals.end()) out.set_real(real->second.address.ToString());
-  }
-  return out;
+  return Answer(snapshot, tables, walk, egress, redirect_verdict);
 }
 
 }  // namespace shunt

@@ -4,18 +4,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <vector>
 
 #include "userspace/model/config_proto.h"
 #include "userspace/rpc/convert.h"
 #include "userspace/rpc/edit.h"
+#include "userspace/rpc/event_reader.h"
 #include "userspace/rpc/explain.h"
+#include "userspace/rpc/health_convert.h"
 
 namespace shunt {
 namespace {
 
 constexpr uint32_t kDefaultFlowLimit = 1000;
 constexpr uint32_t kMaxFlowLimit = 1000000;
+constexpr std::chrono::milliseconds kWatchPatience{250};  // within it a watcher that was cancelled ends
 
 grpc::Status Answer(const Result<ChangeReport>& result, v1::ChangeReply* reply) {
   if (!result) return ToGrpc(result.error());
@@ -36,6 +41,20 @@ Result<std::vector<FlowEntry>> ReadFlowTable(Dataplane& dataplane, size_t limit)
   flows.resize(std::min(flows.size(), limit));
   return flows;
 }
+
+// One of a bounded number; ok() or there were too many.
+class Admission {
+ public:
+  Admission(std::atomic<int>& admitted, int max) : admitted_(admitted), ok_(admitted_.fetch_add(1) < max) {}
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
+  ~Admission() { --admitted_; }
+  bool ok() const { return ok_; }
+
+ private:
+  std::atomic<int>& admitted_;
+  const bool ok_;
+};
 
 }  // namespace
 
@@ -108,6 +127,56 @@ grpc::Status ShuntService::Explain(grpc::ServerContext*, const v1::ExplainReques
   if (!explanation) return ToGrpc(explanation.error());
   *reply = std::move(*explanation);
   return grpc::Status::OK;
+}
+
+grpc::Status ShuntService::GetHealth(grpc::ServerContext*, const v1::GetHealthRequest* request,
+                                     v1::HealthState* reply) {
+  const auto snapshot = controller_.snapshot();
+  std::optional<VipKey> only;
+  if (!request->vip().empty()) {
+    const auto key = VipKey::Parse(request->vip());
+    if (!key) return ToGrpc(key.error());
+    if (!snapshot->desired.vips.contains(*key)) {
+      return ToGrpc(
+          {ErrorKind::kNotFound, fmt::format("no VIP {}; what there is: shuntctl vip list", key->ToString())});
+    }
+    only = *key;
+  }
+  *reply = ToHealth(*snapshot, *controller_.health(), only);
+  return grpc::Status::OK;
+}
+
+grpc::Status ShuntService::ListEvents(grpc::ServerContext*, const v1::EventsRequest* request, v1::Events* reply) {
+  const auto filter = FilterOf(*request);
+  if (!filter) return ToGrpc(filter.error());
+  for (v1::Event& event : KeptEvents(controller_.events(), *filter, request->after_id(), request->limit())) {
+    *reply->add_events() = std::move(event);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ShuntService::WatchEvents(grpc::ServerContext* context, const v1::EventsRequest* request,
+                                       grpc::ServerWriter<v1::Event>* writer) {
+  const auto filter = FilterOf(*request);
+  if (!filter) return ToGrpc(filter.error());
+  const Admission admission(watchers_, kMaxWatchers);
+  if (!admission.ok()) {
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+            fmt::format("watching events: {} readers watch already; end one of them, or read what is kept without "
+                        "following (shuntctl events)",
+                        kMaxWatchers)};
+  }
+  const EventLog& log = controller_.events();
+  EventReader reader(log, *filter, *request);
+  writer->SendInitialMetadata();  // tells the reader that from now on it gets everything
+  for (;;) {
+    const bool closed = log.closed();  // asked before reading, so that the last events are still sent
+    for (const v1::Event& event : reader.Next(kWatchPatience)) {
+      if (!writer->Write(event)) return grpc::Status::CANCELLED;
+    }
+    if (closed) return {grpc::StatusCode::UNAVAILABLE, "shuntd is stopping"};
+    if (context->IsCancelled()) return grpc::Status::CANCELLED;
+  }
 }
 
 }  // namespace shunt

@@ -3,10 +3,14 @@
 // Not here: the socket (server.h), what an edit does (edit.h).
 #pragma once
 
+#include <atomic>
+
 #include "userspace/control/controller.h"
 #include "userspace/rpc/shunt.grpc.pb.h"
 
 namespace shunt {
+
+inline constexpr int kMaxWatchers = 64;  // readers of WatchEvents at once; each holds a thread
 
 class ShuntService final : public v1::Shunt::Service {
  public:
@@ -25,10 +29,16 @@ class ShuntService final : public v1::Shunt::Service {
   grpc::Status GetVerdicts(grpc::ServerContext*, const v1::GetVerdictsRequest* request, v1::Verdicts* reply) override;
   grpc::Status ListFlows(grpc::ServerContext*, const v1::ListFlowsRequest* request, v1::Flows* reply) override;
   grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest* request, v1::Explanation* reply) override;
+  grpc::Status GetHealth(grpc::ServerContext*, const v1::GetHealthRequest* request, v1::HealthState* reply) override;
+  grpc::Status ListEvents(grpc::ServerContext*, const v1::EventsRequest* request, v1::Events* reply) override;
+  // Ends when the reader does, or when the event log is closed.
+  grpc::Status WatchEvents(grpc::ServerContext* context, const v1::EventsRequest* request,
+                           grpc::ServerWriter<v1::Event>* writer) override;
 
  private:
   Controller& controller_;
   Dataplane& dataplane_;
+  std::atomic<int> watchers_ = 0;
 };
 
 }  // namespace shunt
