@@ -224,8 +224,13 @@ lab_real_up() {
     { cat "$LAB/$node/real-setup.log" >&2; return 1; }
   lab_nginx_config "$node" >"$LAB/$node/nginx.conf"
   lab_start "$node" nginx nginx -e "$LAB/$node/nginx-error.log" -c "$LAB/$node/nginx.conf"
-  lab_start "$node" udp python3 "$SHUNT_ROOT/scripts/lib/udp_server.py" "$node" "$LAB_UDP_PORT" \
-    "${LAB_VIPS4[@]}" "${LAB_VIPS6[@]}"
+  lab_udp_up "$node"
+}
+
+lab_udp_up() {
+  local n=${1: -1}
+  lab_start "$1" udp python3 "$SHUNT_ROOT/scripts/lib/udp_server.py" "$1" "$LAB_UDP_PORT" \
+    "${LAB_VIPS4[@]}" "${LAB_VIPS6[@]}" "${LAB_REALS4[n - 1]}" "${LAB_REALS6[n - 1]}"
 }
 
 # Both servers answer on the real itself, by a VIP.

@@ -157,10 +157,11 @@ ctl() { lab_ctl 1 "$@"; }
 # real_of VIP N: address of real N in the family of the VIP's address
 real_of() { if [[ $1 == \[* ]]; then echo "${LAB_REALS6[$2 - 1]}"; else echo "${LAB_REALS4[$2 - 1]}"; fi; }
 
-# usual_vips_file WEIGHT…: TCP and UDP in both families, real1, real2, … of these weights
+# usual_vips_file WEIGHT…: TCP and UDP in both families, real1, real2, … of these weights; reals that are added later
+# take their share at once
 usual_vips_file() {
   local vip n reals
-  printf '%s\n' 'defaults: { udp_idle_seconds: 2 }' 'vips:'
+  printf '%s\n' 'defaults: { udp_idle_seconds: 2, slow_start_seconds: 0 }' 'vips:'
   for vip in "$TCP4" "$TCP6" "$UDP4" "$UDP6"; do
     reals=()
     for n in $(seq $#); do reals+=("$(real_of "$vip" "$n")=${!n}"); done

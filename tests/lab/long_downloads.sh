@@ -65,7 +65,7 @@ flood_keeps_downloads() {
 test_lab
 lab_daemon_start 1 --max_flows="$MAX_FLOWS"
 {
-  printf '%s\n' 'defaults: { tcp_settle_seconds: 20 }' 'vips:'
+  printf '%s\n' 'defaults: { tcp_settle_seconds: 20, slow_start_seconds: 0 }' 'vips:'
   lab_vip_entry "$TCP4" "${LAB_REALS4[0]}=10" "${LAB_REALS4[1]}=10" "${LAB_REALS4[2]}=10"
 } >"$SCRATCH/web.yaml"
 ctl apply -f "$SCRATCH/web.yaml" >/dev/null

@@ -10,7 +10,7 @@ big_file() {
   python3 - "$VIPS" "$REALS" <<'P'
 import sys
 vips, reals = int(sys.argv[1]), int(sys.argv[2])
-print("defaults: { ring_size: 4099 }\nvips:")
+print("defaults: { ring_size: 4099, slow_start_seconds: 0 }\nvips:")
 for v in range(vips):
     print(f'  - vip: "203.0.{112 + v // 250}.{v % 250 + 1}:80/tcp"\n    reals:')
     for r in range(reals):
