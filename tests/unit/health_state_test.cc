@@ -60,11 +60,11 @@ TEST_CASE("A judgement is due at once, and no news or one of a stranger never") 
   const DesiredState state = Checked(2);
   HealthState health = Following(state);
   CHECK(health.due_at() == SteadyTime::max());
-  CHECK_FALSE(health.Note(Judged(kVip, kFirst, Health::kUp)));
-  CHECK_FALSE(health.Note(Judged(kVip, Address("10.0.0.77"), Health::kDown)));
-  CHECK_FALSE(health.Note(Judged(Key("203.0.113.99:1/tcp"), kFirst, Health::kDown)));
+  CHECK_FALSE(health.Note(Judged(kVip, kFirst, Health::kUp), state, At(0)));
+  CHECK_FALSE(health.Note(Judged(kVip, Address("10.0.0.77"), Health::kDown), state, At(0)));
+  CHECK_FALSE(health.Note(Judged(Key("203.0.113.99:1/tcp"), kFirst, Health::kDown), state, At(0)));
   CHECK(health.due_at() == SteadyTime::max());
-  CHECK(health.Note(Judged(kVip, kFirst, Health::kDown)));
+  CHECK(health.Note(Judged(kVip, kFirst, Health::kDown), state, At(0)));
   CHECK(health.due_at() <= At(0));
   CHECK(Take(health, state, At(0)) == std::vector<VipKey>{kVip});
   CHECK(HealthOf(health.in_force().liveness, kVip, kFirst) == Health::kDown);
@@ -72,16 +72,39 @@ TEST_CASE("A judgement is due at once, and no news or one of a stranger never") 
   CHECK(health.due_at() == SteadyTime::max());
 }
 
+TEST_CASE(
+    "A VIP that nobody serves yet waits for the first judgement of all its reals, but no longer than a probe takes") {
+  DesiredState state = Checked(3);
+  state.defaults.health.initially_up = false;
+  state.defaults.health.interval_ms = 2000;
+  state.defaults.health.timeout_ms = 1000;
+  HealthState health = Following(state);
+  health.Note(Judged(kVip, kFirst, Health::kUp), state, At(100));
+  CHECK(health.due_at() == At(3100));
+  health.Note(Judged(kVip, kSecond, Health::kUp), state, At(700));
+  CHECK(health.due_at() == At(3100));
+  SECTION("all are judged") {
+    health.Note(Judged(kVip, Address("10.0.0.3"), Health::kDown), state, At(800));
+    CHECK(health.due_at() <= At(800));
+    CHECK(Take(health, state, At(800)) == std::vector{kVip});
+  }
+  SECTION("one says nothing") {
+    CHECK(Take(health, state, At(3100)) == std::vector{kVip});
+    health.Note(Judged(kVip, Address("10.0.0.3"), Health::kUp), state, At(3200));
+    CHECK(health.due_at() <= At(3200));  // somebody serves: a real that comes later need not wait
+  }
+}
+
 TEST_CASE("A second change of one VIP's ring waits its time, other VIPs do not, and the newest state wins") {
   const DesiredState state = Checked(3);
   HealthState health = Following(state);
-  health.Note(Judged(kVip, kFirst, Health::kDown));
+  health.Note(Judged(kVip, kFirst, Health::kDown), state, At(0));
   REQUIRE(Take(health, state, At(1000)).size() == 1);
-  health.Note(Judged(kVip, kSecond, Health::kDown));
+  health.Note(Judged(kVip, kSecond, Health::kDown), state, At(0));
   CHECK(health.due_at() == At(1050));
   CHECK(Take(health, state, At(1049)).empty());
-  health.Note(Judged(kVip, kFirst, Health::kUp));
-  health.Note(Judged(kOther, kFirst, Health::kDown));
+  health.Note(Judged(kVip, kFirst, Health::kUp), state, At(0));
+  health.Note(Judged(kOther, kFirst, Health::kDown), state, At(0));
   CHECK(Take(health, state, At(1049)) == std::vector<VipKey>{kOther});
   CHECK(Take(health, state, At(1050)) == std::vector<VipKey>{kVip});
   CHECK(health.in_force().liveness.at(kVip).at(kFirst) == Health::kUp);
@@ -91,22 +114,22 @@ TEST_CASE("A second change of one VIP's ring waits its time, other VIPs do not, 
 TEST_CASE("A real that is as before when its turn comes changes no ring and costs no turn") {
   const DesiredState state = Checked(3);
   HealthState health = Following(state);
-  health.Note(Judged(kVip, kFirst, Health::kDown));
-  health.Note(Judged(kVip, kFirst, Health::kUp));
+  health.Note(Judged(kVip, kFirst, Health::kDown), state, At(0));
+  health.Note(Judged(kVip, kFirst, Health::kUp), state, At(0));
   CHECK(Take(health, state, At(1000)).empty());
-  health.Note(Judged(kVip, kFirst, Health::kDown));
+  health.Note(Judged(kVip, kFirst, Health::kDown), state, At(0));
   CHECK(health.due_at() <= At(1000));
 }
 
 TEST_CASE("What could not be written is due again, with what came meanwhile") {
   const DesiredState state = Checked(3);
   HealthState health = Following(state);
-  health.Note(Judged(kVip, kFirst, Health::kDown));
+  health.Note(Judged(kVip, kFirst, Health::kDown), state, At(0));
   CHECK(health.WeighDue(state, At(0)).weights.size() == 1);
   health.Postpone(At(1000));
   CHECK(health.due_at() == At(1000));
   CHECK(health.WeighDue(state, At(999)).weights.empty());
-  health.Note(Judged(kVip, kSecond, Health::kDown));
+  health.Note(Judged(kVip, kSecond, Health::kDown), state, At(0));
   REQUIRE(Take(health, state, At(1000)).size() == 1);
   CHECK(health.in_force().liveness.at(kVip).at(kFirst) == Health::kDown);
   CHECK(health.in_force().liveness.at(kVip).at(kSecond) == Health::kDown);
@@ -115,9 +138,9 @@ TEST_CASE("What could not be written is due again, with what came meanwhile") {
 TEST_CASE("A change by the operator takes the newest of everything along, waiting or not") {
   const DesiredState state = Checked(3);
   HealthState health = Following(state);
-  health.Note(Judged(kVip, kFirst, Health::kDown));
+  health.Note(Judged(kVip, kFirst, Health::kDown), state, At(0));
   Take(health, state, At(1000));
-  health.Note(Judged(kVip, kSecond, Health::kDown));
+  health.Note(Judged(kVip, kSecond, Health::kDown), state, At(0));
   DesiredState wanted = state;
   wanted.vips[kVip].reals[kFirst].weight = 20;
   HealthInForce all = health.WeighAll(state, wanted, At(1001));
@@ -134,9 +157,9 @@ TEST_CASE("A climbing real's steps are due one after the other until it is at th
   DesiredState state = Checked(3);
   state.defaults.slow_start_seconds = 20;
   HealthState health = Following(state);
-  health.Note(Judged(kVip, kFirst, Health::kDown));
+  health.Note(Judged(kVip, kFirst, Health::kDown), state, At(0));
   Take(health, state, At(0));
-  health.Note(Judged(kVip, kFirst, Health::kUp));
+  health.Note(Judged(kVip, kFirst, Health::kUp), state, At(0));
   Take(health, state, At(1000));
   for (int step = 1; step <= 20; ++step) {
     CAPTURE(step);
@@ -162,7 +185,7 @@ TEST_CASE("A hundred reals that flap at random for a minute change the ring a bo
     if (random() % 2 == 0) {
       const IpAddress real = some_real();
       newest[real] = random() % 2 == 0 ? Health::kUp : Health::kDown;
-      judgements += health.Note(Judged(kVip, real, newest[real])) ? 1 : 0;
+      judgements += health.Note(Judged(kVip, real, newest[real]), state, At(0)) ? 1 : 0;
     }
     if (At(ms) >= health.due_at()) changes += Take(health, state, At(ms)).size();
   }

@@ -8,6 +8,8 @@
 namespace shunt {
 namespace {
 
+using std::chrono::milliseconds;
+
 const std::map<IpAddress, Health> kAllUnchecked;
 const RealClimbs kNoClimbs;
 
@@ -40,13 +42,24 @@ void WeighOne(const VipKey& key, const VipSettings& settings, const Vip* before,
 
 }  // namespace
 
-bool HealthState::Note(const HealthChange& change) {
+bool HealthState::WaitsForOthers(const VipKey& key) const {
+  const auto is_unknown = [](const auto& real) { return real.second == Health::kUnknown; };
+  return std::ranges::any_of(latest_.at(key), is_unknown) &&
+         std::ranges::all_of(in_force_.liveness.at(key), is_unknown);
+}
+
+bool HealthState::Note(const HealthChange& change, const DesiredState& desired, SteadyTime now) {
   const auto vip = latest_.find(change.vip);
   if (vip == latest_.end()) return false;
   const auto real = vip->second.find(change.real);
   if (real == vip->second.end() || real->second == change.health) return false;
   real->second = change.health;
-  wanted_at_[change.vip] = SteadyTime::min();
+  if (WaitsForOthers(change.vip)) {
+    const HealthCheck check = EffectiveSettings(desired, desired.vips.at(change.vip)).health;
+    wanted_at_.try_emplace(change.vip, now + milliseconds(check.interval_ms) + milliseconds(check.timeout_ms));
+  } else {
+    wanted_at_[change.vip] = SteadyTime::min();
+  }
   return true;
 }
 

@@ -23,8 +23,10 @@ struct HealthInForce {
 
 class HealthState {
  public:
-  // Keeps a judgement; false: it is no news, or of a real that is gone or not checked.
-  bool Note(const HealthChange& change);
+  // Keeps a judgement; false: it is no news, or of a real that is gone or not checked. The first one of a VIP that
+  // nobody serves yet waits for those of its other reals, as long as their first probes may take: else whoever answers
+  // first would get every new flow, and slots that change hands a moment later.
+  bool Note(const HealthChange& change, const DesiredState& desired, SteadyTime now);
 
   // The newest of everything, for the whole of `wanted`: a change by the operator waits for nothing.
   HealthInForce WeighAll(const DesiredState& before, const DesiredState& wanted, SteadyTime now) const;
@@ -43,6 +45,7 @@ class HealthState {
   const HealthInForce& in_force() const { return in_force_; }
 
  private:
+  bool WaitsForOthers(const VipKey& key) const;
   SteadyTime DueAt(const VipKey& key, SteadyTime at) const;
   void NoteClimbs(const WeightTable& weights);
 

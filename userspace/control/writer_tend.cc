@@ -39,7 +39,7 @@ Status Writer::Tend() {
 
 void Writer::NoteHealth(const std::vector<HealthChange>& changes) {
   for (const HealthChange& change : changes) {
-    if (!health_.Note(change)) continue;
+    if (!health_.Note(change, current_->desired, now_())) continue;
     events_.Add({.id = 0,
                  .at = {},
                  .kind = change.health == Health::kUp ? "real_up" : "real_down",

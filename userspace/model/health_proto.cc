@@ -71,7 +71,7 @@ uint16_t PortFrom(uint32_t port, const std::string& path, Problems& problems) {
 }
 
 std::vector<StatusRange> StatusFrom(const std::string& text, const std::string& path, Problems& problems) {
-  const std::vector<StatusRange> standard = HealthCheck{}.status;
+  std::vector<StatusRange> standard = HealthCheck{}.status;
   if (text.empty()) return standard;
   const auto ranges = ParseStatus(text);
   if (ranges) return *ranges;

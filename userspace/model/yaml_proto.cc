@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -39,8 +40,8 @@ std::optional<double> ParseNumber(std::string_view text) {
   if (fraction.empty() || !std::ranges::all_of(fraction, is_digit)) return std::nullopt;
   if (!ParseDecimal(text.substr(0, point), std::numeric_limits<uint32_t>::max())) return std::nullopt;
   double number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  const char* const end = std::to_address(text.end());
+  const auto [stop, error] = std::from_chars(std::to_address(text.begin()), end, number, std::chars_format::fixed);
   return error == std::errc() && stop == end ? std::optional(number) : std::nullopt;
 }
 
