@@ -75,6 +75,7 @@ class Ender {
 
 Status Follow(const Session& session, Client& client, v1::EventsRequest request, const sigset_t& ends) {
   request.set_only_new(request.limit() == 0);
+  OutliveReader();
   const auto stream = client.WatchEvents(request);
   const auto ender = Ender::Start(ends, *stream);
   if (!ender) return std::unexpected(ender.error());
@@ -83,7 +84,9 @@ Status Follow(const Session& session, Client& client, v1::EventsRequest request,
     if (!event) return std::unexpected(event.error());
     if (!*event) return {};
     Print(Text(session, **event));
-    if (const auto status = FinishOutput(); !status) return status;
+    const auto is_read = Deliver();
+    if (!is_read) return std::unexpected(is_read.error());
+    if (!*is_read) return {};
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/shuntctl/output.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,6 +45,18 @@ Status FinishOutput() {
   if (std::fflush(stdout) != 0 && first_write_error == 0) first_write_error = errno == 0 ? EIO : errno;
   if (first_write_error != 0) return FailErrno("writing the output", first_write_error);
   return {};
+}
+
+void OutliveReader() { signal(SIGPIPE, SIG_IGN); }
+
+Result<bool> Deliver() {
+  const Status status = FinishOutput();
+  if (status) return true;
+  if (first_write_error != EPIPE) return std::unexpected(status.error());
+  // What the reader left unread is nobody's, and no error of the end.
+  if (std::freopen("/dev/null", "w", stdout) == nullptr) return std::unexpected(status.error());
+  first_write_error = 0;
+  return false;
 }
 
 int ExitStatusOf(const Status& status) {

@@ -20,6 +20,11 @@ bool StderrIsTerminal();
 // Whether all that was printed reached its reader (a full disk, say).
 Status FinishOutput();
 
+// For who follows something until its reader goes away, which is an end like any other: SIGPIPE is ignored from
+// OutliveReader() on, and Deliver() says whether anybody reads still what was printed so far.
+void OutliveReader();
+Result<bool> Deliver();
+
 // 0 done, 1 failed, 2 the input cannot be.
 int ExitStatusOf(const Status& status);
 

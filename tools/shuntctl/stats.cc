@@ -21,8 +21,9 @@ struct StatsWords {
   std::string watch;  // empty = once
 };
 
-// Until the user interrupts it or the daemon goes.
+// Until the user interrupts it, nobody reads any more, or the daemon goes.
 Status Watch(const Session& session, Client& client, v1::State before, std::chrono::seconds interval) {
+  OutliveReader();
   auto taken_before = Clock::now();
   for (;;) {
     std::this_thread::sleep_until(taken_before + interval);
@@ -37,7 +38,9 @@ Status Watch(const Session& session, Client& client, v1::State before, std::chro
       if (isatty(STDOUT_FILENO) == 1) Print("\033[H\033[2J");
       Print(FormatRates(before, *state, seconds, session.colour) + '\n');
     }
-    if (const auto status = FinishOutput(); !status) return status;
+    const auto is_read = Deliver();
+    if (!is_read) return std::unexpected(is_read.error());
+    if (!*is_read) return {};
     before = std::move(*state);
     taken_before = taken;
   }
