@@ -95,6 +95,35 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("Open panic ends when all its reals have come up, or after as long as one probe of the others may take") {
+  DesiredState state = Checked(4);
+  state.defaults.panic_percent = 50;
+  state.defaults.health.interval_ms = 2000;
+  state.defaults.health.timeout_ms = 1000;
+  const bool is_slower = GENERATE(false, true);
+  if (is_slower) state.defaults.health.failing_interval_ms = 5000;
+  const SteadyTime end = At(is_slower ? 16000 : 13000);
+  const auto address = [](int n) { return Address(fmt::format("10.0.0.{}", n)); };
+  HealthState health = Following(state);
+  for (const int n : {1, 2, 3, 4}) health.Note(Judged(kVip, address(n), Health::kDown), state, At(0));
+  Take(health, state, At(0));
+  REQUIRE(health.in_force().weights.at(kVip).mode == VipMode::kPanicOpen);
+  health.Note(Judged(kVip, address(1), Health::kUp), state, At(10000));
+  health.Note(Judged(kVip, address(2), Health::kUp), state, At(10500));
+  CHECK(health.due_at() == end);
+  SECTION("the others come up") {
+    health.Note(Judged(kVip, address(3), Health::kUp), state, At(10600));
+    CHECK(health.due_at() == end);
+    health.Note(Judged(kVip, address(4), Health::kUp), state, At(10700));
+    CHECK(health.due_at() <= At(10700));
+    CHECK(Take(health, state, At(10700)).empty());
+  }
+  SECTION("the others stay down") { CHECK(Take(health, state, end) == std::vector{kVip}); }
+  CHECK(health.in_force().weights.at(kVip).mode == VipMode::kNormal);
+  health.Note(Judged(kVip, address(1), Health::kDown), state, At(20000));
+  CHECK(health.due_at() <= At(20000));  // panic is over: nobody waits
+}
+
 TEST_CASE("A second change of one VIP's ring waits its time, other VIPs do not, and the newest state wins") {
   const DesiredState state = Checked(3);
   HealthState health = Following(state);

@@ -42,10 +42,20 @@ void WeighOne(const VipKey& key, const VipSettings& settings, const Vip* before,
 
 }  // namespace
 
-bool HealthState::WaitsForOthers(const VipKey& key) const {
+std::optional<milliseconds> HealthState::WaitForOthers(const VipKey& key, const HealthCheck& check) const {
+  const auto has = [](const auto& reals, Health health) {
+    return std::ranges::any_of(reals, [health](const auto& real) { return real.second == health; });
+  };
   const auto is_unknown = [](const auto& real) { return real.second == Health::kUnknown; };
-  return std::ranges::any_of(latest_.at(key), is_unknown) &&
-         std::ranges::all_of(in_force_.liveness.at(key), is_unknown);
+  const milliseconds interval{check.interval_ms}, failing_interval{check.failing_interval_ms},
+      timeout{check.timeout_ms};
+  if (std::ranges::all_of(in_force_.liveness.at(key), is_unknown)) {
+    if (has(latest_.at(key), Health::kUnknown)) return interval + timeout;
+  } else if (IsUsedWhole(in_force_.weights, key)) {
+    if (has(latest_.at(key), Health::kDown))
+      return (failing_interval.count() > 0 ? failing_interval : interval) + timeout;
+  }
+  return std::nullopt;
 }
 
 bool HealthState::Note(const HealthChange& change, const DesiredState& desired, SteadyTime now) {
@@ -54,9 +64,9 @@ bool HealthState::Note(const HealthChange& change, const DesiredState& desired, 
   const auto real = vip->second.find(change.real);
   if (real == vip->second.end() || real->second == change.health) return false;
   real->second = change.health;
-  if (WaitsForOthers(change.vip)) {
-    const HealthCheck check = EffectiveSettings(desired, desired.vips.at(change.vip)).health;
-    wanted_at_.try_emplace(change.vip, now + milliseconds(check.interval_ms) + milliseconds(check.timeout_ms));
+  const auto wait = WaitForOthers(change.vip, EffectiveSettings(desired, desired.vips.at(change.vip)).health);
+  if (wait) {
+    wanted_at_.try_emplace(change.vip, now + *wait);
   } else {
     wanted_at_[change.vip] = SteadyTime::min();
   }

@@ -4,7 +4,9 @@
 // (weights.h), writing it (writer.h). Runs on the writer thread.
 #pragma once
 
+#include <chrono>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "userspace/control/liveness.h"
@@ -23,9 +25,10 @@ struct HealthInForce {
 
 class HealthState {
  public:
-  // Keeps a judgement; false: it is no news, or of a real that is gone or not checked. The first one of a VIP that
-  // nobody serves yet waits for those of its other reals, as long as their first probes may take: else whoever answers
-  // first would get every new flow, and slots that change hands a moment later.
+  // Keeps a judgement; false: it is no news, or of a real that is gone or not checked. Two wait for those of the VIP's
+  // other reals, as long as one probe of each may take: the first one of a VIP that nobody serves yet, else whoever
+  // answers first would get every new flow, and slots that change hands a moment later; and one in open panic, else its
+  // end would cut the flows of the reals that come up a moment later.
   bool Note(const HealthChange& change, const DesiredState& desired, SteadyTime now);
 
   // The newest of everything, for the whole of `wanted`: a change by the operator waits for nothing.
@@ -45,7 +48,7 @@ class HealthState {
   const HealthInForce& in_force() const { return in_force_; }
 
  private:
-  bool WaitsForOthers(const VipKey& key) const;
+  std::optional<std::chrono::milliseconds> WaitForOthers(const VipKey& key, const HealthCheck& check) const;
   SteadyTime DueAt(const VipKey& key, SteadyTime at) const;
   void NoteClimbs(const WeightTable& weights);
 
