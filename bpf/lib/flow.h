@@ -116,17 +116,18 @@ static __always_inline __u32 flow_want(const struct flow_question *question, con
 	return flow_refused_lately(refusals, now_s) ? previous : current;
 }
 
-/* Enters the flow, over its own old entry if it has one. False: there is no room or no allowance for it. */
+/* Enters the flow, over its own old entry if it has one; else it needs room and allowance. False: it has not both. */
 static __always_inline bool flow_remember(const struct flow_question *question, struct shunt_flow_line *line,
 					  __u32 line_number, struct flow_place place, struct shunt_cpu_state *cpu,
 					  __u32 real_index)
 {
 	__u64 word = flow_entry(question->hash, real_index, question->marks, cpu->now_s);
 
+	if (flow_entry_real(place.word))
+		return flow_swap(line, &place, word);
 	if (!question->tracks_all && !cpu->entries_left)
 		return false;
-	if (!flow_entry_real(place.word) &&
-	    !flow_find_room(line, question->hash, cpu->now_s, question->tracks_all, &place))
+	if (!flow_find_room(line, question->hash, cpu->now_s, question->tracks_all, &place))
 		return false;
 	if (!flow_swap(line, &place, word))
 		return false;
@@ -147,6 +148,13 @@ static __always_inline void flow_touch(struct shunt_flow_line *line, const struc
 		flow_swap(line, place, (marked & ~(__u64)SHUNT_FLOW_STAMP_MASK) | (now_s & SHUNT_FLOW_STAMP_MASK));
 }
 
+/* The client has said that the flow ends, and opens one with the same addresses and ports: that is another flow. Only
+ * opening packets have no marks. */
+static __always_inline bool flow_begins_anew(__u64 word, __u64 marks)
+{
+	return word & SHUNT_FLOW_CLOSING && !marks;
+}
+
 /* The real that the flow table remembers for a flow, or 0. Functions of their own, here and below, so that packets of
  * stable slots do not carry their weight. */
 static __noinline __u32 flow_recall(__u64 hash, __u32 real_base, __u64 unmarks, __u64 marks)
@@ -161,7 +169,7 @@ static __noinline __u32 flow_recall(__u64 hash, __u32 real_base, __u64 unmarks, 
 		return 0;
 	place = flow_find(line, hash);
 	real_index = flow_entry_real(place.word);
-	if (!real_index || !real_serves(real_base, real_index))
+	if (!real_index || flow_begins_anew(place.word, marks) || !real_serves(real_base, real_index))
 		return 0;
 	flow_touch(line, &place, unmarks, marks, cpu->now_s);
 	return real_index;
@@ -183,11 +191,14 @@ static __noinline __u32 flow_admit(const struct flow_question *question)
 	real_index = flow_want(question, refusals, cpu->now_s);
 	if (!real_index)
 		return 0;
-	if (!question->tracks_all && slot_previous(question->slot) == question->slot.reals.current_real)
+	place = flow_find(line, question->hash); /* of a real that is absent, or of a flow that has ended */
+	if (!question->tracks_all && slot_previous(question->slot) == question->slot.reals.current_real) {
+		if (question->opens && flow_entry_real(place.word))
+			flow_swap(line, &place, 0);
 		return real_index | FLOW_IS_NEW;
+	}
 	if (question->resets)
 		return real_index;
-	place = flow_find(line, question->hash); /* of a real that is absent */
 	if (flow_remember(question, line, line_number, place, cpu, real_index))
 		return real_index | FLOW_IS_NEW;
 	flow_refuse(refusals, cpu->now_s);

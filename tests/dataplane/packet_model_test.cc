@@ -218,9 +218,29 @@ TEST_CASE("what a walk leaves behind is an entry, its second, its confirmation, 
   CHECK(run(kSyn, 29) == FlowEffect::kTouch);
   CHECK(tables.flows.at(flow) == TrackedFlow{.real_index = 2, .seen_s = 29, .confirmed = true, .changes = 4});
   tables.reals.erase(tables.vips.at(Vip(kMoving)).real_base + 2);
-  tables.has_room = false;  // the flow's own old entry is room enough
+  tables.has_room = tables.has_allowance = false;  // the flow's own old entry is enough
   CHECK(run(kAck, 30) == FlowEffect::kRemember);
   CHECK(tables.flows.at(flow) == TrackedFlow{.real_index = 1, .seen_s = 30, .confirmed = true, .changes = 5});
+}
+
+TEST_CASE(
+    "a packet that opens a flow where another has ended is explained, and what was remembered goes or is replaced") {
+  for (const RingSlot& slot :
+       {RingSlot{.current_real = 2, .previous_real = 1}, RingSlot{.current_real = 2, .previous_real = 2}}) {
+    auto tables = ExplainedTables(slot);
+    tables.has_room = tables.has_allowance = false;
+    tables.flows[MovingFlow(tables)] = {.real_index = 1, .confirmed = true, .closing = true};
+    CHECK(WalkFrame(tables, BuildFrame(ToMoving(kAck)), kIngress, 2).effect == FlowEffect::kTouch);
+    CHECK_THAT(ExplainFlow(tables, ToMoving(kSyn)),
+               Catch::Contains("flow table: remembers real 10.0.0.11 for a flow that has ended: a miss"));
+    const Walk walk = WalkFrame(tables, BuildFrame(ToMoving(kSyn)), kIngress, 2);
+    const bool settled = slot.previous_real == slot.current_real;
+    CHECK(walk.effect == (settled ? FlowEffect::kForget : FlowEffect::kRemember));
+    CHECK(walk.real_index == 2);
+    CHECK(walk.is_new_flow);
+    Apply(walk, tables);
+    CHECK(tables.flows.empty() == settled);
+  }
 }
 
 Plan FirstFramePlan() {

@@ -27,7 +27,7 @@ Plan PlanWith(const RingSlot& slot, Tracking tracking = Tracking::kMoving) {
   std::vector<VipSpec> vips;
   for (const std::string_view vip : {kTcpVip, kTcp6Vip, kUdpVip, kQuicVip}) {
     vips.push_back({.vip = vip,
-                    .reals = {{"10.0.0.11"}, {"10.0.0.12"}, {.address = "10.0.0.13", .resolved = false}},
+                    .reals = {{"10.0.0.11"}, {"10.0.0.12"}, {.address = "10.0.0.13", .resolved = false}, {"10.0.0.14"}},
                     .tracking = tracking,
                     .slots = {slot},
                     .quic = vip == kQuicVip});
@@ -104,12 +104,12 @@ TEST_CASE("moving, a packet that opens a flow: it goes to the current real, is r
 
 TEST_CASE("moving, any other packet: it goes to the previous real, is remembered, and a repeated SYN cannot move it") {
   Harness harness(PlanWith(kMoving));
-  for (const int flags : {int{kAck}, kSyn | kAck, int{kFin}, 0}) {
+  for (const int flags : {int{kAck}, kSyn | kAck, 0}) {
     CHECK(RealOf(harness, Tcp(static_cast<uint8_t>(flags), static_cast<uint16_t>(1000 + flags))) == 1);
     CHECK(RealOf(harness, Tcp(kSyn, static_cast<uint16_t>(1000 + flags))) == 1);
   }
   CheckSameMemory(harness);
-  CHECK(FlowEntries(harness).size() == 4);
+  CHECK(FlowEntries(harness).size() == 3);
   for (const FlowEntry& entry : FlowEntries(harness)) CHECK((entry.flow.real_index == 1 && entry.confirmed));
 }
 
@@ -246,11 +246,67 @@ TEST_CASE("a flow whose client says FIN or RST is closing until it sends data ag
     CHECK(is_closing());
     RealOf(harness, {.tcp_flags = kAck, .payload_bytes = 0});
     CHECK(is_closing());
-    RealOf(harness, {.tcp_flags = kSyn, .payload_bytes = 0});
-    CHECK(is_closing());
     RealOf(harness, {.tcp_flags = kAck, .payload_bytes = 1});
     CHECK_FALSE(is_closing());
   }
+}
+
+// The flow was remembered on `old_real` and has ended.
+void EndedFlow(Harness& harness, uint16_t old_real) {
+  SetSlot(harness, {.current_real = 2, .previous_real = old_real});
+  for (const uint8_t flags : {kAck, uint8_t{kFin | kAck}, kAck}) REQUIRE(RealOf(harness, Tcp(flags)) == old_real);
+  REQUIRE(TheFlow(harness) == Remembered{old_real, true});
+}
+
+TEST_CASE("a client that comes back to the port of a flow that has ended opens another flow: it goes as new ones do") {
+  const struct {
+    RingSlot slot;
+    Remembered now;
+  } cases[] = {{kMoving, {2, false}},
+               {{.current_real = 2, .previous_real = 4}, {2, false}},
+               {{.current_real = 2, .previous_real = 4, .hold = true}, {4, false}}};
+  for (const auto& [slot, now] : cases) {
+    Harness harness(PlanWith(kMoving));
+    EndedFlow(harness, 1);
+    SetSlot(harness, slot);
+    const uint64_t before = harness.VipTraffic(Vip(kTcpVip)).new_flows;
+    CHECK(RealOf(harness, Tcp(kSyn)) == now.real_index);
+    CHECK(TheFlow(harness) == now);
+    CHECK(harness.VipTraffic(Vip(kTcpVip)).new_flows == before + 1);
+    CHECK(RealOf(harness, Tcp(kSyn)) == now.real_index);  // it is not closing any more
+    CHECK(RealOf(harness, Tcp(kAck)) == now.real_index);
+    CHECK(harness.VipTraffic(Vip(kTcpVip)).new_flows == before + 1);
+  }
+}
+
+TEST_CASE("settled: a flow that has ended is forgotten when its client comes back to its port") {
+  Harness harness(PlanWith(kMoving));
+  EndedFlow(harness, 1);
+  SetSlot(harness, kSettled);
+  CHECK(RealOf(harness, Tcp(kAck)) == 1);
+  CHECK(RealOf(harness, Tcp(kSyn | kAck)) == 1);
+  CHECK(RealOf(harness, Tcp(kSyn)) == 2);
+  CHECK(NothingIsRemembered(harness));
+  CHECK(RealOf(harness, Tcp(kAck)) == 2);
+  CHECK(NothingIsRemembered(harness));
+}
+
+TEST_CASE("no real takes new flows: neither does the one of a flow that has ended") {
+  Harness harness(PlanWith(kMoving));
+  EndedFlow(harness, 1);
+  SetSlot(harness, kLeaving);
+  CHECK(RealOf(harness, Tcp(kSyn)) == 0);
+  CHECK(RealOf(harness, Tcp(kAck)) == 1);
+}
+
+TEST_CASE("tracking all: a flow that has ended is replaced by the one its client opens from the same port") {
+  Harness harness(PlanWith({.current_real = 1}, Tracking::kAll));
+  for (const uint8_t flags : {kSyn, kAck, uint8_t{kFin | kAck}}) CHECK(RealOf(harness, Tcp(flags)) == 1);
+  SetSlot(harness, kStable);
+  CHECK(RealOf(harness, Tcp(kAck)) == 1);
+  CHECK(RealOf(harness, Tcp(kSyn)) == 2);
+  CHECK(TheFlow(harness) == Remembered{2, false});
+  CHECK(RealOf(harness, Tcp(kAck)) == 2);
 }
 
 TEST_CASE("an old flow that is first seen when it ends is remembered as closing") {

@@ -311,8 +311,8 @@ void World::SendNext(uint32_t id) {
     return Open(id);
   }
   const bool opens = options_.traffic == Load::kUdp || (flow.repeats_opening && now_ms_ - flow.opened_ms < 3000);
-  const bool ends = now_ms_ >= flow.ends_ms;
-  const auto real = Send(id, opens, ends && !opens && Chance(0.5));
+  const bool ends = now_ms_ >= flow.ends_ms, resets = ends && !opens && Chance(0.5);
+  const auto real = Send(id, opens, resets);
   // An opening packet that comes again may be dropped while no real takes new flows.
   const bool may_drop = flow.repeats_opening && !TakesNewFlows();
   const bool is_broken = real ? *real != flow.first_real : !may_drop;
@@ -322,6 +322,7 @@ void World::SendNext(uint32_t id) {
   }
   if (ends || is_broken) {
     flows_.erase(id);
+    if (resets && Chance(0.5)) Open(id);  // the client comes back to its port
     return;
   }
   flow.repeats_opening = false;

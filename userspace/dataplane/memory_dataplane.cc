@@ -246,10 +246,15 @@ Result<FrameResult> MemoryDataplane::RunFrame(std::span<const uint8_t> frame, ui
     AddTo(real_traffic_[walk.real_entry], counted);
     flows_seen_[0][walk.real_entry].insert(walk.flow_hash);
   }
-  if (walk.effect == FlowEffect::kRemember) {
-    Remember(walk);
-  } else {
-    Apply(walk, tables_);
+  switch (walk.effect) {
+    case FlowEffect::kRemember:
+      Remember(walk);
+      break;
+    case FlowEffect::kForget:
+      Forget(PlaceOf(FlowOf(walk)));
+      break;
+    default:
+      Apply(walk, tables_);
   }
   return FrameResult{walk.verdict, std::move(walk.frame)};
 }

@@ -61,6 +61,7 @@ class MemoryDataplane final : public Dataplane {
 
   void TellTime();
   void Remember(const Walk& walk);
+  Place& PlaceOf(const FlowKey& flow);  // of one that is in the table
   void Forget(Place& place);
   void ForgetSilentLongest();
 

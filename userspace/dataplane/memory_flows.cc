@@ -31,9 +31,9 @@ void MemoryDataplane::TellTime() {
 }
 
 void MemoryDataplane::Remember(const Walk& walk) {
-  if (tables_.vips.at(*walk.vip).tracking != Tracking::kAll) ++entries_made_;
-  const FlowKey key{walk.vip_id, walk.source, walk.destination_port};
+  const FlowKey key = FlowOf(walk);
   if (tables_.flows.contains(key)) return Apply(walk, tables_);
+  if (tables_.vips.at(*walk.vip).tracking != Tracking::kAll) ++entries_made_;
   if (!tables_.has_room) ForgetSilentLongest();
   Apply(walk, tables_);
   if (free_places_.empty()) {
@@ -44,6 +44,11 @@ void MemoryDataplane::Remember(const Walk& walk) {
   free_places_.pop_back();
   place.flow = tables_.flows.find(key);
   ++place.tenancy;
+}
+
+MemoryDataplane::Place& MemoryDataplane::PlaceOf(const FlowKey& flow) {
+  return *std::ranges::find_if(places_,
+                               [&flow](const Place& place) { return place.flow && (*place.flow)->first == flow; });
 }
 
 void MemoryDataplane::Forget(Place& place) {

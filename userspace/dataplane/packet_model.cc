@@ -119,7 +119,7 @@ class Walker {
     return walk_.real_index == 0 ? uint32_t{VERDICT_DROP_NO_REAL} : kContinue;
   }
 
-  // An entry whose real is absent or down is none.
+  // An entry whose real is absent or down is none; nor is, for a packet that opens a flow, that of one that has ended.
   bool FindFlow() {
     walk_.asks_flow_table = true;
     const auto found = tables_.flows.find({vip_->id, walk_.source, walk_.destination_port});
@@ -135,6 +135,11 @@ class Walker {
         return fmt::format("remembers real {}, which is {}: a miss", RealText(real_index),
                            tables_.reals.contains(entry) ? "down" : "gone");
       });
+      return false;
+    }
+    if (opens_ && found->second.closing) {
+      Note("flow table",
+           [&] { return fmt::format("remembers real {} for a flow that has ended: a miss", RealText(real_index)); });
       return false;
     }
     walk_.real_index = real_index;
@@ -173,6 +178,7 @@ class Walker {
   void MissOf(const RingSlot& slot) {
     if (slot.previous_real == slot.current_real) {
       walk_.real_index = slot.current_real;
+      if (has_entry_ && opens_) walk_.effect = FlowEffect::kForget;
       return;
     }
     const bool held = slot.hold || (slot.current_real == 0 && plain_udp_);
@@ -203,7 +209,7 @@ class Walker {
            [&] { return fmt::format("{} → {}, not remembered: it is reset", why, RealText(real_index)); });
       return;
     }
-    const bool has_place = (has_entry_ || tables_.has_room) && tables_.has_allowance;
+    const bool has_place = has_entry_ || (tables_.has_room && tables_.has_allowance);
     if (vip_->tracking != Tracking::kAll && !has_place) {
       walk_.effect = FlowEffect::kRefuse;
       walk_.real_index = slot.previous_real;
@@ -340,8 +346,10 @@ Walk WalkFrame(const DataplaneTables& tables, std::span<const uint8_t> frame, ui
   return Walker(tables, frame, ingress_ifindex, steps).Run(max_vlan_tags);
 }
 
+FlowKey FlowOf(const Walk& walk) { return {walk.vip_id, walk.source, walk.destination_port}; }
+
 void Apply(const Walk& walk, DataplaneTables& tables) {
-  const FlowKey key{walk.vip_id, walk.source, walk.destination_port};
+  const FlowKey key = FlowOf(walk);
   switch (walk.effect) {
     case FlowEffect::kNone:
       break;
@@ -360,6 +368,9 @@ void Apply(const Walk& walk, DataplaneTables& tables) {
       }
       break;
     }
+    case FlowEffect::kForget:
+      tables.flows.erase(key);
+      break;
     case FlowEffect::kRefuse: {
       RefusalCount& refusals = tables.refusals[walk.vip_id];
       ++refusals.count;

@@ -64,6 +64,7 @@ enum class FlowEffect : uint8_t {
   kNone,
   kRemember,  // (vip_id, source, destination_port) → real_index enters the table
   kTouch,     // it hit its entry
+  kForget,    // its entry goes: it opens a flow that need not be remembered
   kRefuse,    // it should have been remembered and could not be
 };
 
@@ -94,6 +95,9 @@ enum class Steps : bool { kOmit, kTell };  // sentences take most of a walk's ti
 // Pure: changes no table.
 Walk WalkFrame(const DataplaneTables& tables, std::span<const uint8_t> frame, uint32_t ingress_ifindex,
                uint32_t max_vlan_tags, Steps steps = Steps::kTell);
+
+// The flow of a packet that is ours.
+FlowKey FlowOf(const Walk& walk);
 
 // What the walk leaves behind in `flows` and `refusals`.
 void Apply(const Walk& walk, DataplaneTables& tables);
