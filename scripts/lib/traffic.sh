@@ -17,19 +17,26 @@ udp_ask() {
   lab_in "$1" python3 "$SHUNT_ROOT/scripts/lib/udp_client.py" "$2" "$LAB_UDP_PORT" "$3" "${4:-32}"
 }
 
-# fresh_flows NODE: from now on the client asks from an address that it has never asked from; it has 60. A client that
-# asks a lot comes back to its ports, and a flow that is remembered goes where it went before.
-fresh_flows() {
+# fresh_addresses NODE: an IPv4 and an IPv6 address that the client has never asked from; it has 60. Sets FRESH4, FRESH6.
+fresh_addresses() {
   local address gateway prefix _ turn=3 # .2 is its first one
   [[ ! -e $LAB/$1/turn ]] || turn=$(($(<"$LAB/$1/turn") + 1))
   ((turn < 63)) || { echo "$1 has no fresh addresses left"; return 1; }
   printf '%s' "$turn" >"$LAB/$1/turn"
   read -r address gateway prefix _ < <(lab_node_addresses "$1")
-  address=${gateway%.*}.$((${gateway##*.} - 1 + turn))/${address#*/}
-  lab_ip "$1" address add "$address" dev eth0
-  lab_ip "$1" address add "$prefix::$turn/64" dev eth0 nodad
-  lab_ip "$1" route replace default via "$gateway" src "${address%/*}"
-  lab_ip "$1" -6 route replace default via "$prefix::1" dev eth0 src "$prefix::$turn"
+  FRESH4=${gateway%.*}.$((${gateway##*.} - 1 + turn)) FRESH6=$prefix::$turn
+  lab_ip "$1" address add "$FRESH4/${address#*/}" dev eth0
+  lab_ip "$1" address add "$FRESH6/64" dev eth0 nodad
+}
+
+# fresh_flows NODE: from now on the client asks from fresh addresses. One that asks a lot comes back to its ports, and a
+# flow that is remembered goes where it went before.
+fresh_flows() {
+  local gateway prefix _
+  fresh_addresses "$1" || return
+  read -r _ gateway prefix _ < <(lab_node_addresses "$1")
+  lab_ip "$1" route replace default via "$gateway" src "$FRESH4"
+  lab_ip "$1" -6 route replace default via "$prefix::1" dev eth0 src "$FRESH6"
 }
 
 # count_of NAME FILE: lines that are NAME

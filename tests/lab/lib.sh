@@ -196,11 +196,15 @@ pages_up() { # SECONDS
   for n in 1 2 3 4; do cp "$SCRATCH/page" "$LAB/real$n/www/page"; done
 }
 
-# downloads_start CURLS: and waits until all are under way
+# downloads_start CURLS: each from an address of its own, so that nothing else is counted; waits until all are under way
 downloads_start() {
-  local i
+  local i client
+  : >"$SCRATCH/downloaders"
   for i in $(seq "$1"); do
-    lab_start "client$((i % 2 + 1))" "downloads$i" curl -sS --no-progress-meter -Z --parallel-immediate \
+    client=client$((i % 2 + 1))
+    fresh_addresses "$client"
+    echo "$FRESH4" >>"$SCRATCH/downloaders"
+    lab_start "$client" "downloads$i" curl -sS --no-progress-meter -Z --parallel-immediate --interface "$FRESH4" \
       --parallel-max "$CURL_DOWNLOADS" --no-keepalive --connect-timeout 10 --max-time 120 -o /dev/null \
       -w '%{http_code} %{size_download}\n' "http://$VIP4/crawl/page?n=[1-$CURL_DOWNLOADS]"
   done
@@ -208,7 +212,7 @@ downloads_start() {
     { echo "$(all_connections) of $(($1 * CURL_DOWNLOADS)) downloads are under way"; return 1; }
 }
 
-connections() { lab_in "real$1" ss -Htn state established '( sport = :80 )' | wc -l; }
+connections() { lab_in "real$1" ss -Htn state established '( sport = :80 )' | grep -cFwf "$SCRATCH/downloaders" || true; }
 all_connections() {
   local n sum=0
   for n in 1 2 3 4; do sum=$((sum + $(connections "$n"))); done

@@ -25,7 +25,7 @@ applied() {
   start=$(now_ms)
   expect_status 0 ctl -o json apply -f "$SCRATCH/big.yaml"
   printf '  applied in %s s, the daemon has %s MiB\n' "$(seconds_since "$start")" "$(rss_mib)" >"$SCRATCH/figures"
-  expect_equal "changes" "$(jq '.changes | length' <<<"$OUTPUT")" $((VIPS + VIPS * REALS + 1))
+  expect_equal "changes" "$(jq '.changes | length' <<<"$OUTPUT")" $((VIPS + VIPS * REALS + 2)) # 2 defaults
 }
 
 listed() {
