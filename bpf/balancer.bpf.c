@@ -11,6 +11,7 @@
 #include "lib/encap.h"
 #include "lib/flaw.h"
 #include "lib/flow.h"
+#include "lib/instance.h"
 #include "lib/packet.h"
 #include "lib/parse.h"
 #include "lib/real.h"
@@ -54,9 +55,8 @@ static __always_inline enum verdict walk_ip(struct xdp_md *ctx, struct packet *p
 	return VERDICT_REDIRECT_ENCAPSULATED;
 }
 
-static __always_inline enum verdict walk(struct xdp_md *ctx, struct packet *packet)
+static __always_inline enum verdict walk(struct xdp_md *ctx, struct packet *packet, struct cursor cursor)
 {
-	struct cursor cursor = cursor_at(ctx);
 	enum verdict verdict = stage_ethernet(packet, &cursor, config.max_vlan_tags);
 
 	if (unlikely(verdict != VERDICT_CONTINUE))
@@ -72,10 +72,14 @@ static __always_inline enum verdict walk(struct xdp_md *ctx, struct packet *pack
 SEC("xdp")
 int balancer(struct xdp_md *ctx)
 {
-	__u64 frame_bytes = ctx->data_end - ctx->data;
+	struct cursor cursor = cursor_at(ctx);
+	__u64 frame_bytes = cursor_left(&cursor);
 	struct packet packet = {};
-	enum verdict verdict = walk(ctx, &packet);
+	enum verdict verdict;
 
+	if (unlikely(instance_is_idle()))
+		return XDP_PASS; /* to the version of this program that is in force, which counts it */
+	verdict = walk(ctx, &packet, cursor);
 	return finish(verdict, frame_bytes, packet.real ? packet.real->egress_ifindex : 0);
 }
 

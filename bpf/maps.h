@@ -16,7 +16,7 @@
 
 #include "map_reals.h"
 
-/* What user space switches while packets pass. One entry; read by vip.h and sketch.h. */
+/* What user space switches while packets pass. One entry; read by vip.h, sketch.h and instance.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -132,6 +132,21 @@ struct {
 	__type(key, __u32);
 	__type(value, struct shunt_traffic);
 } real_carried SEC(".maps");
+
+/* The same of a VIP, and of verdicts: what was counted in maps that these took the place of. User space's alone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SHUNT_MAX_VIPS_DEFAULT + 1);
+	__type(key, __u32);
+	__type(value, struct shunt_traffic);
+} vip_carried SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VERDICT_COUNT);
+	__type(key, __u32);
+	__type(value, struct shunt_verdict_count);
+} verdict_carried SEC(".maps");
 
 /* How packets ended, by enum verdict. Written by finish() alone, read by user space. */
 struct {

@@ -107,7 +107,12 @@ struct cursor {
 
 static __always_inline struct cursor cursor_at(struct xdp_md *ctx)
 {
-	return (struct cursor){(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+
+	/* The compiler takes them for 32 bits, as they stand in the context, and may save half a pointer on the stack,
+	 * which the verifier refuses. */
+	asm volatile("" : "+r"(cursor.position), "+r"(cursor.end));
+	return cursor;
 }
 
 /* The next `bytes` bytes, or NULL if the frame ends before; the cursor moves on only when they are there. */

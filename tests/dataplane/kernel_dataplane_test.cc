@@ -3,6 +3,7 @@
 // test run. That it and the twin behave alike is the contract tests' business; attaching: kernel_attach_test.cc.
 #include "userspace/dataplane/kernel_dataplane.h"
 
+#include <bpf/bpf.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,7 +79,7 @@ TEST_CASE("The pins' folder is its owner's alone") {
   struct stat info{};
   REQUIRE(stat((bpffs.path() + "/shunt").c_str(), &info) == 0);
   CHECK((info.st_mode & 07777) == 0700);
-  REQUIRE(stat((bpffs.path() + "/shunt/v2/vip_table").c_str(), &info) == 0);
+  REQUIRE(stat((PinSet(bpffs) + "/vip_table").c_str(), &info) == 0);
 }
 
 TEST_CASE("What one process wrote the next one finds: tables, flows and counters") {
@@ -160,24 +161,32 @@ TEST_CASE("A second process on the same pins is refused, and may come when the f
   MustOpen(Options(bpffs));
 }
 
-TEST_CASE("Pins of other capacities are refused with map, both numbers and the way out, and stay") {
+TEST_CASE("The next process works on the very maps and the program that the last one pinned") {
   const TemporaryBpffs bpffs;
-  MustOpen(Options(bpffs));
-  KernelDataplaneOptions larger = Options(bpffs);
-  larger.capacities.max_vips = 32;
-  CHECK_THAT(RefusalOf(larger),
-             Contains("map vip_refusals pinned in " + bpffs.path() + "/shunt/v2: it holds 17 entries, wanted 33") &&
-                 Contains("rm -r " + bpffs.path() + "/shunt"));
-  larger = Options(bpffs);
-  larger.capacities.max_flows = 256;
-  CHECK_THAT(RefusalOf(larger), Contains("map flow_table") && Contains("it holds 32 entries, wanted 64"));
-  MustOpen(Options(bpffs));
+  const auto ids = [&] {
+    std::vector<std::string> lines;
+    for (const auto& pin : std::filesystem::directory_iterator(PinSet(bpffs))) {
+      const int fd = bpf_obj_get(pin.path().c_str());
+      std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd));
+      for (std::string line; std::getline(info, line);)
+        if (line.starts_with("map_id:") || line.starts_with("prog_id:"))
+          lines.push_back(pin.path().filename().string() + " " + line);
+      close(fd);
+    }
+    std::ranges::sort(lines);
+    return lines;
+  };
+  REQUIRE(MustOpen(Options(bpffs))->Attach());
+  const auto before = ids();
+  CHECK(before.size() > 15);
+  REQUIRE(MustOpen(Options(bpffs))->Attach());
+  CHECK(ids() == before);
 }
 
 TEST_CASE("A pinned map of another kind is refused by its type") {
   const TemporaryBpffs bpffs;
   MustOpen(Options(bpffs));
-  const std::string pins = bpffs.path() + "/shunt/v2/";
+  const std::string pins = PinSet(bpffs) + "/";
   REQUIRE(rename((pins + "ring_chunks").c_str(), (pins + "vip_table").c_str()) == 0);
   CHECK_THAT(RefusalOf(Options(bpffs)),
              Contains("map vip_table") && Contains("its type is array_of_maps, wanted array"));
@@ -186,22 +195,31 @@ TEST_CASE("A pinned map of another kind is refused by its type") {
 TEST_CASE("A pin that is missing is refused, not made anew under a program that runs on the old one") {
   const TemporaryBpffs bpffs;
   MustOpen(Options(bpffs));
-  REQUIRE(unlink((bpffs.path() + "/shunt/v2/reals").c_str()) == 0);
+  REQUIRE(unlink((PinSet(bpffs) + "/reals").c_str()) == 0);
   CHECK_THAT(RefusalOf(Options(bpffs)), Contains("map reals") && Contains("it is not there"));
 }
 
-TEST_CASE("Pins of another ABI version are refused") {
-  const TemporaryBpffs bpffs;
-  REQUIRE(mkdir((bpffs.path() + "/shunt").c_str(), 0700) == 0);
-  REQUIRE(mkdir((bpffs.path() + "/shunt/v7").c_str(), 0700) == 0);
-  CHECK_THAT(RefusalOf(Options(bpffs)), Contains("of ABI version v7, this program has version v2"));
+TEST_CASE("Pins of a layout that is not known are refused with both layouts and the way out, and stay") {
+  for (const std::string set : {"v7", "v3-0123456789abcdef"}) {
+    const TemporaryBpffs bpffs;
+    REQUIRE(mkdir((bpffs.path() + "/shunt").c_str(), 0700) == 0);
+    REQUIRE(mkdir((bpffs.path() + "/shunt/" + set).c_str(), 0700) == 0);
+    CHECK_THAT(RefusalOf(Options(bpffs)), Contains("their layout is " + set) && Contains("its own is v3-") &&
+                                              Contains("run the version that made them") &&
+                                              Contains("shuntctl detach"));
+    CHECK(PinSets(bpffs) == std::vector{set});
+  }
 }
 
 TEST_CASE("What a process left that died while pinning does not stand in the way") {
   const TemporaryBpffs bpffs;
   MustOpen(Options(bpffs));
-  REQUIRE(rename((bpffs.path() + "/shunt/v2").c_str(), (bpffs.path() + "/shunt/v2-new").c_str()) == 0);
-  MustOpen(Options(bpffs));
+  const std::string set = PinSet(bpffs);
+  for (const std::string end : {"-new", "-next"}) {
+    REQUIRE(rename(set.c_str(), (set + end).c_str()) == 0);
+    MustOpen(Options(bpffs));
+    CHECK(PinSet(bpffs) == set);
+  }
 }
 
 TEST_CASE("A capacity of nothing, or of more VIPs than the table can have, is refused before the kernel is asked") {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/dataplane/pinned.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "tests/dataplane/plans.h"
 #include "userspace/dataplane/packet_model.h"
@@ -22,6 +24,20 @@ std::unique_ptr<KernelDataplane> MustOpen(const KernelDataplaneOptions& options)
   INFO((dataplane ? "" : dataplane.error().message));
   REQUIRE(dataplane);
   return std::move(*dataplane);
+}
+
+std::vector<std::string> PinSets(const TemporaryBpffs& bpffs) {
+  std::vector<std::string> sets;
+  for (const auto& set : std::filesystem::directory_iterator(bpffs.path() + "/shunt"))
+    sets.push_back(set.path().filename());
+  std::ranges::sort(sets);
+  return sets;
+}
+
+std::string PinSet(const TemporaryBpffs& bpffs) {
+  const std::vector<std::string> sets = PinSets(bpffs);
+  REQUIRE(sets.size() == 1);
+  return bpffs.path() + "/shunt/" + sets.front();
 }
 
 VipKey ServedVip() { return VipKey::Parse("203.0.113.10:443/udp").value(); }

@@ -18,6 +18,10 @@ inline constexpr Capacities kSmall{.max_vips = 16, .max_reals = 64, .max_flows =
 KernelDataplaneOptions Options(const TemporaryBpffs& bpffs, std::vector<std::string> interfaces = {});
 std::unique_ptr<KernelDataplane> MustOpen(const KernelDataplaneOptions& options);
 
+// The folders of pins that stand in the bpffs, in order, and the path of the only one.
+std::vector<std::string> PinSets(const TemporaryBpffs& bpffs);
+std::string PinSet(const TemporaryBpffs& bpffs);
+
 // One VIP, ServedVip(), with id 3 and two reals at entries 9 and 10, the second without a next hop; a ring of five
 // slots. Every flow is remembered.
 VipKey ServedVip();

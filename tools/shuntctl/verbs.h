@@ -18,6 +18,7 @@ void AddFlows(CLI::App& app, Session& session);
 void AddExplain(CLI::App& app, Session& session);
 void AddConfig(CLI::App& app, Session& session);
 void AddReplay(CLI::App& app, Session& session);
+void AddUpgradeVerbs(CLI::App& app, Session& session);
 void AddDecapVerbs(CLI::App& app, Session& session);
 
 // What shuntctl without a verb does: the whole state at a glance.

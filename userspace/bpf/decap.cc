@@ -152,14 +152,24 @@ Result<XdpAttachment> LoadAndAttach(const std::string& folder, const std::string
   if (!filled) return std::unexpected(filled.error());
   auto fd = object->ProgramFd(kProgram);
   if (!fd) return std::unexpected(fd.error());
-  auto identity = IdentifyProgram(*fd);
+  auto identity = object->Identify(kProgram);
   if (!identity) return std::unexpected(identity.error());
 
   auto fresh = Object::Open(kProgram, DecapElf());
   if (!fresh) return std::unexpected(fresh.error());
   for (const BpfMap* map : {&*vip_map, &*local_map})
     if (auto used = fresh->UseMap(map->name(), *map); !used) return std::unexpected(used.error());
-  return AttachXdp({interface, mode, vip_map->id(), kProgram, std::move(*identity)}, std::move(*fresh));
+  auto attached = AttachXdp({.interface = interface,
+                             .mode = mode,
+                             .owner_map_ids = {vip_map->id()},
+                             .program = kProgram,
+                             .alone = {*fd, *identity},
+                             .beside = *identity},
+                            std::move(*fresh));
+  if (!attached) return attached;
+  for (const uint32_t id : attached->superseded)
+    if (auto detached = DetachXdpProgram(interface, id); !detached) return std::unexpected(detached.error());
+  return attached;
 }
 
 Status CheckVips(std::span<const IpAddress> vips) {
@@ -203,7 +213,8 @@ Status Decap::Detach(const std::string& interface) {
   if (!folder) return std::unexpected(folder.error());
   const auto running = FindRunning(*folder, interface);
   if (running) {
-    auto detached = DetachXdp(interface, running->vips.id());
+    const uint32_t owner = running->vips.id();
+    auto detached = DetachXdp(interface, std::span(&owner, 1));
     if (!detached) return std::unexpected(detached.error());
   }
   if (auto removed = RemoveFolder(*folder); !removed) return removed;

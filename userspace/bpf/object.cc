@@ -41,11 +41,27 @@ MapShape ShapeOf(const bpf_map* map) {
           bpf_map__max_entries(map), bpf_map__map_flags(map)};
 }
 
+Result<BpfMap> OpenMap(const bpf_map* map) {
+  const std::string name = bpf_map__name(map);
+  UniqueFd fd(fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3));
+  if (!fd.valid()) return FailErrno(fmt::format("opening map {}", name), errno);
+  return BpfMap::FromFd(std::move(fd), name);
+}
+
 }  // namespace
 
 bool ProgramIdentity::UsesMap(uint32_t map_id) const { return std::ranges::find(map_ids, map_id) != map_ids.end(); }
 
 Result<ProgramIdentity> IdentifyProgram(int program_fd) {
+  auto identity = IdentifyProgram(program_fd, {});
+  if (!identity) return identity;
+  auto constants = ReadConstants(identity->map_ids);
+  if (!constants) return std::unexpected(constants.error());
+  identity->constants = std::move(*constants);
+  return identity;
+}
+
+Result<ProgramIdentity> IdentifyProgram(int program_fd, std::vector<std::byte> constants) {
   ProgramIdentity identity;
   bpf_prog_info info{};
   uint32_t length = sizeof(info);
@@ -58,9 +74,7 @@ Result<ProgramIdentity> IdentifyProgram(int program_fd) {
   identity.id = info.id;
   identity.name = info.name;
   for (const uint8_t byte : info.tag) identity.tag += fmt::format("{:02x}", byte);
-  auto constants = ReadConstants(identity.map_ids);
-  if (!constants) return std::unexpected(constants.error());
-  identity.constants = std::move(*constants);
+  identity.constants = std::move(constants);
   return identity;
 }
 
@@ -94,34 +108,34 @@ Status Object::Resize(const std::string& map, uint32_t max_entries) {
   return {};
 }
 
-Status Object::SetConstantBytes(const std::string& variable, std::span<const std::byte> value) {
-  KernelLog log;
+Result<size_t> Object::ConstantOffset(const std::string& variable, size_t bytes) const {
   const auto bad = [&](std::string_view why) {
-    return Fail(ErrorKind::kSystem, fmt::format("setting {} of BPF object {}: {}", variable, name_, why));
+    return Fail(ErrorKind::kSystem, fmt::format("looking for constant {} of BPF object {}: {}", variable, name_, why));
   };
   const btf* types = bpf_object__btf(raw());
   const int section = btf__find_by_name_kind(types, kConstants, BTF_KIND_DATASEC);
   if (section < 0) return bad("it has no constants");
-  bpf_map* map = nullptr;
-  while ((map = bpf_object__next_map(raw(), map)) && !std::string_view(bpf_map__name(map)).ends_with(kConstants)) {
-  }
-  size_t bytes = 0;
-  const auto* initial = map ? static_cast<const std::byte*>(bpf_map__initial_value(map, &bytes)) : nullptr;
-  if (!initial) return bad("its constants have no map");
-  std::vector<std::byte> constants(initial, initial + bytes);
+  const size_t all_bytes = Constants().size();
   const btf_type* type = btf__type_by_id(types, static_cast<uint32_t>(section));
   const btf_var_secinfo* variables = btf_var_secinfos(type);
   for (size_t i = 0; i < btf_vlen(type); ++i) {
     const btf_type* candidate = btf__type_by_id(types, variables[i].type);
     if (variable != btf__name_by_offset(types, candidate->name_off)) continue;
-    if (variables[i].size != value.size() || variables[i].offset + value.size() > bytes)
-      return bad("it has another size");
-    std::ranges::copy(value, constants.begin() + variables[i].offset);
-    const int error = bpf_map__set_initial_value(map, constants.data(), bytes);
-    if (error) return log.Fail("setting " + variable, -error);
-    return {};
+    if (variables[i].size != bytes || variables[i].offset + bytes > all_bytes) return bad("it has another size");
+    return variables[i].offset;
   }
   return bad("there is no such constant");
+}
+
+Status Object::SetConstantBytes(const std::string& variable, std::span<const std::byte> value) {
+  auto offset = ConstantOffset(variable, value.size());
+  if (!offset) return std::unexpected(offset.error());
+  std::vector<std::byte> constants = Constants();
+  std::ranges::copy(value, constants.begin() + static_cast<std::ptrdiff_t>(*offset));
+  KernelLog log;
+  const int error = bpf_map__set_initial_value(FindConstants(), constants.data(), constants.size());
+  if (error) return log.Fail("setting " + variable, -error);
+  return {};
 }
 
 Status Object::UseMap(const std::string& map, const BpfMap& existing) {
@@ -152,6 +166,20 @@ std::vector<std::string> Object::MapNames() const {
   return names;
 }
 
+bpf_map* Object::FindConstants() const {
+  bpf_map* map = nullptr;
+  while ((map = bpf_object__next_map(raw(), map)))
+    if (std::string_view(bpf_map__name(map)).ends_with(kConstants)) return map;
+  return nullptr;
+}
+
+std::vector<std::byte> Object::Constants() const {
+  size_t bytes = 0;
+  const bpf_map* map = FindConstants();
+  const auto* values = map ? static_cast<const std::byte*>(bpf_map__initial_value(FindConstants(), &bytes)) : nullptr;
+  return values ? std::vector<std::byte>(values, values + bytes) : std::vector<std::byte>();
+}
+
 Result<MapShape> Object::Shape(const std::string& map) const {
   auto found = Find(map);
   if (!found) return std::unexpected(found.error());
@@ -167,9 +195,13 @@ Result<MapShape> Object::InnerShape(const std::string& map) const {
 Result<BpfMap> Object::Map(const std::string& map) const {
   auto found = Find(map);
   if (!found) return std::unexpected(found.error());
-  UniqueFd fd(fcntl(bpf_map__fd(*found), F_DUPFD_CLOEXEC, 3));
-  if (!fd.valid()) return FailErrno(fmt::format("opening map {}", map), errno);
-  return BpfMap::FromFd(std::move(fd), map);
+  return OpenMap(*found);
+}
+
+Result<BpfMap> Object::ConstantsMap() const {
+  const bpf_map* found = FindConstants();
+  if (!found) return Fail(ErrorKind::kSystem, fmt::format("BPF object {}: it has no constants", name_));
+  return OpenMap(found);
 }
 
 Result<int> Object::ProgramFd(const std::string& program) const {
@@ -177,6 +209,20 @@ Result<int> Object::ProgramFd(const std::string& program) const {
   const int fd = found ? bpf_program__fd(found) : -1;
   if (fd < 0) return Fail(ErrorKind::kSystem, fmt::format("BPF object {}: program {} is not loaded", name_, program));
   return fd;
+}
+
+Result<UniqueFd> Object::KeepProgram(const std::string& program) const {
+  auto fd = ProgramFd(program);
+  if (!fd) return std::unexpected(fd.error());
+  UniqueFd own(fcntl(*fd, F_DUPFD_CLOEXEC, 3));
+  if (!own.valid()) return FailErrno(fmt::format("keeping program {} open", program), errno);
+  return own;
+}
+
+Result<ProgramIdentity> Object::Identify(const std::string& program) const {
+  auto fd = ProgramFd(program);
+  if (!fd) return std::unexpected(fd.error());
+  return IdentifyProgram(*fd, Constants());
 }
 
 Result<TestRun> RunXdpProgram(int program_fd, std::span<const std::byte> frame, uint32_t ingress_ifindex,

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <span>
@@ -31,7 +32,10 @@ struct ProgramIdentity {
   bool SameVersion(const ProgramIdentity& other) const { return tag == other.tag && constants == other.constants; }
   bool UsesMap(uint32_t map_id) const;
 };
+// Of any program: asks the kernel for the maps of constants by id, for which it wants CAP_SYS_ADMIN.
 Result<ProgramIdentity> IdentifyProgram(int program_fd);
+// Of a program whose constants are known: needs no privilege.
+Result<ProgramIdentity> IdentifyProgram(int program_fd, std::vector<std::byte> constants);
 
 struct TestRun {
   uint32_t action = 0;  // enum xdp_action
@@ -48,16 +52,30 @@ class Object {
   Status SetConstant(const std::string& variable, const Value& value) {
     return SetConstantBytes(variable, std::as_bytes(std::span(&value, 1)));
   }
+  // The same variable in the constants of another program; as it is here where those are of another size.
+  template <class Value>
+  Result<Value> ConstantIn(const std::string& variable, std::span<const std::byte> constants) const {
+    auto offset = ConstantOffset(variable, sizeof(Value));
+    if (!offset) return std::unexpected(offset.error());
+    const std::vector<std::byte> own = Constants();
+    Value value;
+    std::memcpy(&value, (constants.size() == own.size() ? constants : std::span(own)).data() + *offset, sizeof(Value));
+    return value;
+  }
   Status UseMap(const std::string& map, const BpfMap& existing);
   Status Load();
 
   std::vector<std::string> MapNames() const;  // without those of variables
+  std::vector<std::byte> Constants() const;   // of all `const volatile` variables, as they are loaded
   Result<MapShape> Shape(const std::string& map) const;
   Result<MapShape> InnerShape(const std::string& map) const;  // of the arrays in an array of maps
 
   // After Load().
   Result<BpfMap> Map(const std::string& map) const;  // a descriptor of its own
   Result<int> ProgramFd(const std::string& program) const;
+  Result<UniqueFd> KeepProgram(const std::string& program) const;  // a descriptor of its own
+  Result<BpfMap> ConstantsMap() const;
+  Result<ProgramIdentity> Identify(const std::string& program) const;
 
   bpf_object* raw() const { return object_.get(); }  // for xdp.cc
   const std::string& name() const { return name_; }
@@ -66,8 +84,10 @@ class Object {
   struct Close {
     void operator()(bpf_object* object) const;
   };
+  Result<size_t> ConstantOffset(const std::string& variable, size_t bytes) const;
   Status SetConstantBytes(const std::string& variable, std::span<const std::byte> value);
   Result<bpf_map*> Find(const std::string& map) const;
+  bpf_map* FindConstants() const;  // null if there are none
   std::string name_;
   std::unique_ptr<bpf_object, Close> object_;
   std::map<std::string, MapShape> inner_shapes_;  // by outer map; libbpf forgets them when it loads

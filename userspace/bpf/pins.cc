@@ -15,12 +15,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <string_view>
+#include <system_error>
 
 namespace shunt {
 namespace {
 
 constexpr mode_t kOwnerOnly = 0700;
+constexpr std::string_view kDescriptors = "/proc/self/fd/";
 
 Status CheckBpffs(const std::string& bpffs) {
   struct statfs info{};
@@ -34,20 +38,17 @@ Status CheckBpffs(const std::string& bpffs) {
   return Fail(ErrorKind::kSystem, fmt::format("opening bpffs {}: it is not a bpffs; {}", bpffs, mount));
 }
 
-Result<std::vector<std::string>> ListFolder(const std::string& path) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(path.c_str()), closedir);
-  if (!folder) return FailErrno("listing " + path, errno);
-  std::vector<std::string> names;
-  for (const dirent* entry = readdir(folder.get()); entry; entry = readdir(folder.get())) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-  }
-  std::ranges::sort(names);
-  return names;
+// What a person calls a path that begins with a descriptor of ours.
+std::string Shown(const std::string& path) {
+  if (!path.starts_with(kDescriptors)) return path;
+  const size_t end = std::min(path.find('/', kDescriptors.size()), path.size());
+  std::error_code error;
+  const auto folder = std::filesystem::read_symlink(path.substr(0, end), error);
+  return error ? path : folder.string() + path.substr(end);
 }
 
-// Empty if the pinned map is what the object wants.
-std::string Difference(const MapShape& pinned, const MapShape& wanted) {
+// Empty if the pinned map is of the kind that the object wants.
+std::string OtherKind(const MapShape& pinned, const MapShape& wanted) {
   if (pinned.type != wanted.type) {
     const auto text = [](uint32_t type) { return libbpf_bpf_map_type_str(static_cast<bpf_map_type>(type)); };
     const char *is = text(pinned.type), *should = text(wanted.type);
@@ -57,26 +58,45 @@ std::string Difference(const MapShape& pinned, const MapShape& wanted) {
     return fmt::format("its keys have {} bytes, wanted {}", pinned.key_bytes, wanted.key_bytes);
   if (pinned.value_bytes != wanted.value_bytes)
     return fmt::format("its values have {} bytes, wanted {}", pinned.value_bytes, wanted.value_bytes);
-  if (pinned.max_entries != wanted.max_entries)
-    return fmt::format("it holds {} entries, wanted {}", pinned.max_entries, wanted.max_entries);
   if (pinned.flags != wanted.flags) return fmt::format("its flags are {:#x}, wanted {:#x}", pinned.flags, wanted.flags);
   return {};
 }
 
-Status UsePinned(Object& object, const std::string& folder, const std::string& remedy) {
+std::string MapPath(const std::string& folder, const std::string& name) { return folder + "/" + PinName(name); }
+
+// The pinned map and whether it holds as many entries as are wanted.
+Result<PinFit> ComparePin(const Object& object, const std::string& name, const std::string& folder,
+                          const std::string& remedy) {
+  const std::string doing = fmt::format("taking over map {} pinned in {}", name, Shown(folder));
+  auto wanted = object.Shape(name);
+  if (!wanted) return std::unexpected(wanted.error());
+  auto pinned = OpenPin(MapPath(folder, name));
+  if (!pinned && pinned.error().kind == ErrorKind::kNotFound)
+    return Fail(ErrorKind::kNotFound, fmt::format("{}: it is not there; {}", doing, remedy));
+  if (!pinned) return std::unexpected(pinned.error());
+  const std::string difference = OtherKind(pinned->shape(), *wanted);
+  if (!difference.empty()) return Fail(ErrorKind::kInvalid, fmt::format("{}: {}; {}", doing, difference, remedy));
+  return pinned->shape().max_entries == wanted->max_entries ? PinFit::kSame : PinFit::kOtherSizes;
+}
+
+Status UsePinned(Object& object, const std::string& folder) {
   for (const std::string& name : object.MapNames()) {
-    const std::string path = folder + "/" + PinName(name);
-    const std::string doing = fmt::format("taking over map {} pinned in {}", name, folder);
-    auto wanted = object.Shape(name);
-    if (!wanted) return std::unexpected(wanted.error());
-    auto pinned = OpenPin(path);
-    if (!pinned && pinned.error().kind == ErrorKind::kNotFound)
-      return Fail(ErrorKind::kSystem, fmt::format("{}: it is not there; {}", doing, remedy));
+    auto pinned = OpenPin(MapPath(folder, name));
     if (!pinned) return std::unexpected(pinned.error());
-    const std::string difference = Difference(pinned->shape(), *wanted);
-    if (!difference.empty()) return Fail(ErrorKind::kSystem, fmt::format("{}: {}; {}", doing, difference, remedy));
     if (auto used = object.UseMap(name, *pinned); !used) return used;
   }
+  return {};
+}
+
+Result<UniqueFd> OpenPinned(const std::string& path) {
+  UniqueFd fd(bpf_obj_get(path.c_str()));
+  if (fd.valid()) return fd;
+  if (errno == ENOENT) return Fail(ErrorKind::kNotFound, fmt::format("opening pin {}: there is none", Shown(path)));
+  return FailErrno("opening pin " + Shown(path), errno);
+}
+
+Status PinAt(int fd, const std::string& path) {
+  if (bpf_obj_pin(fd, path.c_str()) != 0) return FailErrno("pinning " + Shown(path), errno);
   return {};
 }
 
@@ -84,18 +104,28 @@ Status UsePinned(Object& object, const std::string& folder, const std::string& r
 Status PinAll(const Object& object, const std::string& folder) {
   const std::string aside = folder + "-new";
   if (auto removed = RemoveFolder(aside); !removed) return removed;
-  if (mkdir(aside.c_str(), kOwnerOnly) != 0) return FailErrno("making folder " + aside, errno);
+  if (mkdir(aside.c_str(), kOwnerOnly) != 0) return FailErrno("making folder " + Shown(aside), errno);
   for (const std::string& name : object.MapNames()) {
     auto map = object.Map(name);
     if (!map) return std::unexpected(map.error());
-    const std::string path = aside + "/" + PinName(name);
-    if (bpf_obj_pin(map->fd(), path.c_str()) != 0) return FailErrno("pinning map " + path, errno);
+    if (auto pinned = PinAt(map->fd(), MapPath(aside, name)); !pinned) return pinned;
   }
-  if (rename(aside.c_str(), folder.c_str()) != 0) return FailErrno("renaming " + aside + " to " + folder, errno);
-  return {};
+  return RenameFolder(aside, folder);
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> ListFolder(const std::string& path) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(path.c_str()), closedir);
+  if (!folder) return FailErrno("listing " + Shown(path), errno);
+  std::vector<std::string> names;
+  for (const dirent* entry = readdir(folder.get()); entry; entry = readdir(folder.get())) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
 
 Result<LockedFolder> LockedFolder::Lock(const std::string& bpffs, const std::string& name, LockKind kind) {
   if (auto usable = CheckBpffs(bpffs); !usable) return std::unexpected(usable.error());
@@ -108,6 +138,7 @@ Result<LockedFolder> LockedFolder::Lock(const std::string& bpffs, const std::str
     folder.fd_ = UniqueFd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder.fd_.valid() && errno == ENOENT) continue;
     if (!folder.fd_.valid()) return FailErrno("opening folder " + path, errno);
+    if (kind == LockKind::kNone) return folder;
     if (flock(folder.fd_.get(), kind == LockKind::kWait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) return FailErrno("locking " + path, errno);
@@ -122,10 +153,12 @@ Result<LockedFolder> LockedFolder::Lock(const std::string& bpffs, const std::str
   }
 }
 
-Result<std::vector<std::string>> LockedFolder::List() const { return ListFolder(path_); }
+Result<std::vector<std::string>> LockedFolder::List() const { return ListFolder(within()); }
+
+std::string LockedFolder::within() const { return fmt::format("{}{}", kDescriptors, fd_.get()); }
 
 Status LockedFolder::RemoveIfEmpty() {
-  if (rmdir(path_.c_str()) == 0 || errno == ENOTEMPTY || errno == ENOENT) return {};
+  if (rmdir(path_.c_str()) == 0 || errno == ENOTEMPTY || errno == ENOENT || errno == EACCES) return {};
   return FailErrno("removing folder " + path_, errno);
 }
 
@@ -145,23 +178,55 @@ Status RemoveFolder(const std::string& folder) {
   if (!names) return std::unexpected(names.error());
   for (const std::string& name : *names) {
     const std::string path = folder + "/" + name;
-    if (unlink(path.c_str()) != 0 && errno != ENOENT) return FailErrno("removing pin " + path, errno);
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) return FailErrno("removing pin " + Shown(path), errno);
   }
-  if (rmdir(folder.c_str()) != 0 && errno != ENOENT) return FailErrno("removing folder " + folder, errno);
+  if (rmdir(folder.c_str()) != 0 && errno != ENOENT) return FailErrno("removing folder " + Shown(folder), errno);
   return {};
 }
 
+Status RenameFolder(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) == 0) return {};
+  return FailErrno(fmt::format("renaming {} to {}", Shown(from), Shown(to)), errno);
+}
+
 Result<BpfMap> OpenPin(const std::string& path) {
-  UniqueFd fd(bpf_obj_get(path.c_str()));
-  if (fd.valid()) return BpfMap::FromFd(std::move(fd));
-  if (errno == ENOENT) return Fail(ErrorKind::kNotFound, fmt::format("opening pin {}: there is none", path));
-  return FailErrno("opening pin " + path, errno);
+  auto fd = OpenPinned(path);
+  if (!fd) return std::unexpected(fd.error());
+  return BpfMap::FromFd(std::move(*fd));
+}
+
+Result<UniqueFd> OpenPinnedProgram(const std::string& path) { return OpenPinned(path); }
+
+Status Pin(int fd, const std::string& path) {
+  const std::string aside = path + "-new";
+  if (unlink(aside.c_str()) != 0 && errno != ENOENT) return FailErrno("removing pin " + Shown(aside), errno);
+  if (auto pinned = PinAt(fd, aside); !pinned) return pinned;
+  if (rename(aside.c_str(), path.c_str()) == 0) return {};
+  const int error = errno;
+  unlink(aside.c_str());
+  return FailErrno("pinning " + Shown(path), error);
+}
+
+Result<PinFit> ComparePins(const Object& object, const std::string& folder, const std::string& remedy) {
+  PinFit fit = PinFit::kSame;
+  for (const std::string& name : object.MapNames()) {
+    auto one = ComparePin(object, name, folder, remedy);
+    if (!one) return one;
+    if (*one != PinFit::kSame) fit = *one;
+  }
+  return fit;
 }
 
 Status LoadPinned(Object& object, const std::string& folder, const std::string& remedy) {
   const bool there = FolderExists(folder);
   if (there) {
-    if (auto used = UsePinned(object, folder, remedy); !used) return used;
+    auto fit = ComparePins(object, folder, remedy);
+    if (!fit) return std::unexpected(fit.error());
+    if (*fit != PinFit::kSame)
+      return Fail(ErrorKind::kSystem,
+                  fmt::format("taking over the maps pinned in {}: they hold more or fewer entries than wanted; {}",
+                              Shown(folder), remedy));
+    if (auto used = UsePinned(object, folder); !used) return used;
   }
   if (auto loaded = object.Load(); !loaded) return loaded;
   return there ? Status() : PinAll(object, folder);

@@ -18,7 +18,6 @@
 
 #include "userspace/base/text.h"
 #include "userspace/bpf/kernel_log.h"
-#include "userspace/bpf/test_run.h"
 #include "userspace/net/links.h"
 #include "userspace/net/netlink.h"
 
@@ -34,6 +33,7 @@ struct Filter {
   uint32_t priority = 0;
   uint32_t handle = 0;
   uint32_t program_id = 0;  // of kind "bpf"
+  std::string program;      // the same; its name
 };
 
 // The name of an interface, or its number where it is gone.
@@ -42,6 +42,10 @@ std::string NameOf(uint32_t interface_index) {
   if (if_indextoname(interface_index, name)) return name;
   return fmt::format("interface {}", interface_index);
 }
+
+// libbpf calls a filter "program:[id]". From there and not from the kernel, which tells about programs of others only
+// who has CAP_SYS_ADMIN.
+std::string ProgramName(std::string_view filter) { return std::string(filter.substr(0, filter.find(":["))); }
 
 int TakeFilter(const nlmsghdr* message, void* filters) {
   const auto* header = ReadHeader<tcmsg>(message);
@@ -55,6 +59,7 @@ int TakeFilter(const nlmsghdr* message, void* filters) {
   if (filter.kind == "bpf") {
     const auto options = ReadNested<TCA_BPF_MAX + 1>(attributes[TCA_OPTIONS]);
     filter.program_id = ReadU32(options[TCA_BPF_ID]).value_or(0);
+    if (options[TCA_BPF_NAME]) filter.program = ProgramName(mnl_attr_get_str(options[TCA_BPF_NAME]));
   }
   static_cast<std::vector<Filter>*>(filters)->push_back(std::move(filter));
   return MNL_CB_OK;
@@ -89,13 +94,10 @@ bool AtOurPlace(const Filter& filter) {
   return filter.kind == "bpf" && filter.priority == kTcPriority && filter.handle == kTcHandle;
 }
 
-// What is at our place; kNotFound if nothing is.
-Result<ProgramIdentity> Present(std::span<const Filter> filters) {
+// What is at our place; null if nothing is.
+const Filter* Present(std::span<const Filter> filters) {
   const auto there = std::ranges::find_if(filters, AtOurPlace);
-  if (there == filters.end()) return Fail(ErrorKind::kNotFound, "no tc filter is at our place");
-  auto fd = OpenProgramById(there->program_id);
-  if (!fd) return std::unexpected(fd.error());
-  return IdentifyProgram(fd->get());
+  return there == filters.end() ? nullptr : &*there;
 }
 
 Status CheckInterface(uint32_t interface_index) {
@@ -161,11 +163,10 @@ Result<bool> AttachTcEgress(uint32_t interface_index, int program_fd, const Prog
   for (const Filter& filter : *filters)
     if (filter.priority == kTcPriority && filter.kind != "bpf")
       return SomebodyElse(doing, "a filter of kind", filter.kind);
-  auto present = Present(*filters);
-  if (!present && present.error().kind != ErrorKind::kNotFound) return Context(doing, present.error());
-  if (present && present->name != wanted.name) return SomebodyElse(doing, "program", present->name);
-  if (present && present->SameVersion(wanted) && present->map_ids == wanted.map_ids) return false;
-  if (auto attached = Attach(doing, interface_index, program_fd, present.has_value()); !attached)
+  const Filter* present = Present(*filters);
+  if (present && present->program != wanted.name) return SomebodyElse(doing, "program", present->program);
+  if (present && present->program_id == wanted.id) return false;
+  if (auto attached = Attach(doing, interface_index, program_fd, present != nullptr); !attached)
     return std::unexpected(attached.error());
   return true;
 }
@@ -174,9 +175,8 @@ Result<bool> DetachTcEgress(uint32_t interface_index, const std::string& program
   const std::string doing = fmt::format("detaching {} from the egress of {}", program, NameOf(interface_index));
   auto filters = ReadFilters(interface_index, kEgress);
   if (!filters) return Context(doing, filters.error());
-  auto present = Present(*filters);
-  if (!present && present.error().kind != ErrorKind::kNotFound) return Context(doing, present.error());
-  if (!present || present->name != program) return false;
+  const Filter* present = Present(*filters);
+  if (!present || present->program != program) return false;
   const bpf_tc_hook hook = HookOf(interface_index, BPF_TC_EGRESS);
   LIBBPF_OPTS(bpf_tc_opts, options, .handle = kTcHandle, .priority = kTcPriority);
   KernelLog log;

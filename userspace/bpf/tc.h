@@ -17,8 +17,8 @@ namespace shunt {
 inline constexpr uint32_t kTcPriority = 7;
 inline constexpr uint32_t kTcHandle = 0x5348554e;  // "SHUN"
 
-// Attaches a loaded program; `wanted` is what it is. The same one, on the same maps, stays as it is; another of ours is
-// replaced in one step. False: it was there. kNotFound if there is no such interface, kInvalid if it is no Ethernet
+// Attaches a loaded program; `wanted` is what it is. The same one stays as it is; another of ours is replaced in one
+// step. False: it was there. kNotFound if there is no such interface, kInvalid if it is no Ethernet
 // one, kExists if somebody else is at our place.
 Result<bool> AttachTcEgress(uint32_t interface_index, int program_fd, const ProgramIdentity& wanted);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/bpf/xdp.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <linux/if_link.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -112,44 +114,93 @@ Result<XdpProgram> MakeProgram(const Object& object, const std::string& name) {
   return XdpProgram(program);
 }
 
-// In one step: not a packet meets neither or both.
-Status SwapOnly(const XdpRequest& request, int ifindex, bool native, const ProgramIdentity& old, Object& object) {
-  auto old_program = OpenById(old.id);
-  if (!old_program) return std::unexpected(old_program.error());
-  if (auto loaded = object.Load(); !loaded) return loaded;
-  auto fd = object.ProgramFd(request.program);
-  if (!fd) return std::unexpected(fd.error());
+uint32_t ModeFlag(bool native) { return native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE; }
+
+const OpenProgram* FindOpen(std::span<const OpenProgram> programs, uint32_t id) {
+  const auto found = std::ranges::find(programs, id, [](const OpenProgram& program) { return program.identity.id; });
+  return found == programs.end() ? nullptr : &*found;
+}
+
+// The only program is replaced in one step: not a packet meets neither or both.
+Status SwapOnly(const XdpRequest& request, int ifindex, bool native, uint32_t old_id) {
+  const OpenProgram* known = FindOpen(request.earlier, old_id);
+  XdpProgram opened;
+  if (!known) {
+    auto old_program = OpenById(old_id);
+    if (!old_program) return std::unexpected(old_program.error());
+    opened = std::move(*old_program);
+  }
   KernelLog log;
-  LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = xdp_program__fd(old_program->get()));
-  const uint32_t flags = XDP_FLAGS_REPLACE | (native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
-  const int error = bpf_xdp_attach(ifindex, *fd, flags, &options);
+  LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = known ? known->fd : xdp_program__fd(opened.get()));
+  const int error = bpf_xdp_attach(ifindex, request.alone.fd, XDP_FLAGS_REPLACE | ModeFlag(native), &options);
   if (error) return AttachError(log, request.interface, native, -error);
   return {};
 }
 
-Status DetachProgram(const std::string& interface, int ifindex, const XdpPresence& presence, uint32_t id) {
+Status DetachProgram(const std::string& interface, int ifindex, bool native, uint32_t id) {
   auto program = OpenById(id);
   if (!program) return std::unexpected(program.error());
   KernelLog log;
-  const int error = xdp_program__detach(program->get(), ifindex, LibxdpMode(presence.native), 0);
+  const int error = xdp_program__detach(program->get(), ifindex, LibxdpMode(native), 0);
   if (error) return log.Fail(fmt::format("detaching program {} from {}", id, interface), -error);
   return {};
 }
 
+// Without asking for it by id; only if it still is what stands there.
+Status DetachOnly(const std::string& interface, int ifindex, bool native, const OpenProgram& program) {
+  KernelLog log;
+  LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = program.fd);
+  const int error = bpf_xdp_detach(ifindex, XDP_FLAGS_REPLACE | ModeFlag(native), &options);
+  if (error) return log.Fail(fmt::format("detaching program {} from {}", program.identity.id, interface), -error);
+  return {};
+}
+
+// The only program on the interface, if it is one that is known; unset: nothing is there, or it has to be asked for.
+Result<std::optional<XdpPresence>> FindKnown(const std::string& interface, int ifindex,
+                                             std::span<const OpenProgram> known) {
+  KernelLog log;
+  LIBBPF_OPTS(bpf_xdp_query_opts, query);
+  if (const int error = bpf_xdp_query(ifindex, 0, &query); error)
+    return log.Fail(fmt::format("asking what XDP programs {} has", interface), -error);
+  if (query.hw_prog_id != 0 || (query.drv_prog_id != 0 && query.skb_prog_id != 0)) return std::nullopt;
+  const bool native = query.drv_prog_id != 0;
+  const OpenProgram* only = FindOpen(known, native ? query.drv_prog_id : query.skb_prog_id);
+  if (!only) return std::nullopt;
+  return XdpPresence{.native = native, .programs = {only->identity}};
+}
+
+// Adds ours where none of it is. libxdp decides whether it stands in a dispatcher or alone.
+Result<XdpAttachment> AttachNew(const XdpRequest& request, int ifindex, XdpMode mode, const Object& object) {
+  auto program = MakeProgram(object, request.program);
+  if (!program) return std::unexpected(program.error());
+  auto native = AttachFresh(request.interface, ifindex, mode, program->get());
+  if (!native) return std::unexpected(native.error());
+  OpenProgram attached{.fd = xdp_program__fd(program->get()), .identity = {}};
+  attached.identity.id = xdp_program__id(program->get());
+  auto alone = FindKnown(request.interface, ifindex, std::span(&attached, 1));
+  if (!alone) return std::unexpected(alone.error());
+  if (!*alone) return XdpAttachment{.native = *native};
+  XdpRequest swap = request;
+  swap.earlier = {attached};
+  if (auto swapped = SwapOnly(swap, ifindex, *native, attached.identity.id); !swapped)
+    return std::unexpected(swapped.error());
+  return XdpAttachment{.native = *native};
+}
+
 // Ours is there in another mode than asked for. The kernel refuses two modes at once, so the old one goes first
 // and comes back if the new one cannot be attached.
-Result<bool> ChangeMode(const XdpRequest& request, int ifindex, const XdpPresence& presence, uint32_t old_id,
-                        xdp_program* program) {
+Result<XdpAttachment> ChangeMode(const XdpRequest& request, int ifindex, bool native_before, uint32_t old_id,
+                                 const Object& object) {
   auto old_program = OpenById(old_id);
   if (!old_program) return std::unexpected(old_program.error());
-  auto detached = DetachProgram(request.interface, ifindex, presence, old_id);
+  auto detached = DetachProgram(request.interface, ifindex, native_before, old_id);
   if (!detached) return std::unexpected(detached.error());
-  auto native = AttachFresh(request.interface, ifindex, request.mode, program);
-  if (native) return native;
+  auto attached = AttachNew(request, ifindex, request.mode, object);
+  if (attached) return XdpAttachment{.native = attached->native, .was_there = true};
   KernelLog log;
-  const int error = xdp_program__attach(old_program->get(), ifindex, LibxdpMode(presence.native), 0);
-  if (error) native.error().message += "\nand " + log.Fail("putting the old program back", -error).error().message;
-  return native;
+  const int error = xdp_program__attach(old_program->get(), ifindex, LibxdpMode(native_before), 0);
+  if (error) attached.error().message += "\nand " + log.Fail("putting the old program back", -error).error().message;
+  return attached;
 }
 
 std::unexpected<Error> ForeignProgram(const XdpRequest& request, const ProgramIdentity& foreign) {
@@ -159,6 +210,50 @@ std::unexpected<Error> ForeignProgram(const XdpRequest& request, const ProgramId
                           request.interface, Quote(foreign.name), foreign.id));
 }
 
+std::vector<const ProgramIdentity*> OursIn(const XdpPresence& presence, std::span<const uint32_t> owner_map_ids) {
+  std::vector<const ProgramIdentity*> ours;
+  for (const ProgramIdentity& program : presence.programs)
+    if (std::ranges::any_of(owner_map_ids, [&](uint32_t id) { return program.UsesMap(id); })) ours.push_back(&program);
+  return ours;
+}
+
+Result<XdpAttachment> AttachAlone(const XdpRequest& request, int ifindex, const XdpPresence& presence,
+                                  const ProgramIdentity& ours, const Object& object) {
+  const bool mode_fits = request.mode == XdpMode::kAuto || presence.native == (request.mode == XdpMode::kNative);
+  if (!mode_fits) return ChangeMode(request, ifindex, presence.native, ours.id, object);
+  const bool is_same = ours.id == request.alone.identity.id ||
+                       (ours.SameVersion(request.alone.identity) && ours.UsesMap(request.owner_map_ids.front()));
+  if (!is_same) {
+    if (auto swapped = SwapOnly(request, ifindex, presence.native, ours.id); !swapped)
+      return std::unexpected(swapped.error());
+  }
+  return XdpAttachment{.native = presence.native, .was_there = true};
+}
+
+// A dispatcher that stands sets the mode for all of its programs.
+Result<XdpAttachment> AttachBeside(const XdpRequest& request, int ifindex, const XdpPresence& presence,
+                                   std::span<const ProgramIdentity* const> ours, const Object& object) {
+  const bool mode_fits = request.mode == XdpMode::kAuto || presence.native == (request.mode == XdpMode::kNative);
+  if (!mode_fits && ours.size() == 1) return ChangeMode(request, ifindex, presence.native, ours.front()->id, object);
+  const XdpMode mode = request.mode != XdpMode::kAuto ? request.mode
+                       : presence.native              ? XdpMode::kNative
+                                                      : XdpMode::kGeneric;
+  XdpAttachment attachment{.native = presence.native, .was_there = !ours.empty()};
+  bool wanted_is_there = false;
+  for (const ProgramIdentity* program : ours) {
+    if (!wanted_is_there && program->SameVersion(request.beside)) {
+      wanted_is_there = true;
+    } else {
+      attachment.superseded.push_back(program->id);
+    }
+  }
+  if (wanted_is_there) return attachment;
+  auto added = AttachNew(request, ifindex, mode, object);
+  if (!added) return added;
+  attachment.native = added->native;
+  return attachment;
+}
+
 }  // namespace
 
 const ProgramIdentity* XdpPresence::FindUserOf(uint32_t map_id) const {
@@ -166,9 +261,12 @@ const ProgramIdentity* XdpPresence::FindUserOf(uint32_t map_id) const {
   return found == programs.end() ? nullptr : &*found;
 }
 
-Result<XdpPresence> InspectXdp(const std::string& interface) {
+Result<XdpPresence> InspectXdp(const std::string& interface, std::span<const OpenProgram> known) {
   auto ifindex = InterfaceIndex(interface);
   if (!ifindex) return std::unexpected(ifindex.error());
+  auto only = FindKnown(interface, *ifindex, known);
+  if (!only) return std::unexpected(only.error());
+  if (*only) return std::move(**only);
   auto programs = ReadPrograms(interface, *ifindex);
   if (!programs) return std::unexpected(programs.error());
   return Describe(programs->get());
@@ -177,50 +275,42 @@ Result<XdpPresence> InspectXdp(const std::string& interface) {
 Result<XdpAttachment> AttachXdp(const XdpRequest& request, Object object) {
   auto ifindex = InterfaceIndex(request.interface);
   if (!ifindex) return std::unexpected(ifindex.error());
-  auto presence = InspectXdp(request.interface);
+  std::vector<OpenProgram> known = request.earlier;
+  known.push_back(request.alone);
+  auto presence = InspectXdp(request.interface, known);
   if (!presence) return std::unexpected(presence.error());
-  const ProgramIdentity* ours = presence->FindUserOf(request.owner_map_id);
-  const bool there = !presence->programs.empty();
-  const bool mode_fits = request.mode == XdpMode::kAuto || presence->native == (request.mode == XdpMode::kNative);
-  if (ours && mode_fits && ours->SameVersion(request.wanted)) return XdpAttachment{presence->native, true};
-  if (there && !presence->dispatcher && !ours) return ForeignProgram(request, presence->programs.front());
-  if (ours && mode_fits && !presence->dispatcher) {
-    auto swapped = SwapOnly(request, *ifindex, presence->native, *ours, object);
-    if (!swapped) return std::unexpected(swapped.error());
-    return XdpAttachment{presence->native, true};
-  }
-  auto program = MakeProgram(object, request.program);
-  if (!program) return std::unexpected(program.error());
-  if (ours && !mode_fits) {
-    auto native = ChangeMode(request, *ifindex, *presence, ours->id, program->get());
-    if (!native) return std::unexpected(native.error());
-    return XdpAttachment{*native, true};
-  }
-  // A dispatcher that stands sets the mode for all of its programs.
-  XdpMode mode = request.mode;
-  if (there && mode == XdpMode::kAuto) mode = presence->native ? XdpMode::kNative : XdpMode::kGeneric;
-  auto native = AttachFresh(request.interface, *ifindex, mode, program->get());
-  if (!native) return std::unexpected(native.error());
-  if (ours) {
-    auto detached = DetachProgram(request.interface, *ifindex, *presence, ours->id);
-    if (!detached) return std::unexpected(detached.error());
-  }
-  return XdpAttachment{*native, ours != nullptr};
+  const auto ours = OursIn(*presence, request.owner_map_ids);
+  if (presence->dispatcher) return AttachBeside(request, *ifindex, *presence, ours, object);
+  if (!ours.empty()) return AttachAlone(request, *ifindex, *presence, *ours.front(), object);
+  if (!presence->programs.empty()) return ForeignProgram(request, presence->programs.front());
+  return AttachNew(request, *ifindex, request.mode, object);
 }
 
-Result<bool> DetachXdp(const std::string& interface, uint32_t owner_map_id) {
+Result<bool> DetachXdp(const std::string& interface, std::span<const uint32_t> owner_map_ids,
+                       std::span<const OpenProgram> known) {
   bool any = false;
   for (;;) {  // a replacement that was interrupted may have left two
     auto ifindex = InterfaceIndex(interface);
     if (!ifindex) return std::unexpected(ifindex.error());
-    auto presence = InspectXdp(interface);
+    auto presence = InspectXdp(interface, known);
     if (!presence) return std::unexpected(presence.error());
-    const ProgramIdentity* ours = presence->FindUserOf(owner_map_id);
-    if (!ours) return any;
-    auto detached = DetachProgram(interface, *ifindex, *presence, ours->id);
+    const auto ours = OursIn(*presence, owner_map_ids);
+    if (ours.empty()) return any;
+    const uint32_t id = ours.front()->id;
+    const OpenProgram* open = presence->dispatcher ? nullptr : FindOpen(known, id);
+    auto detached = open ? DetachOnly(interface, *ifindex, presence->native, *open)
+                         : DetachProgram(interface, *ifindex, presence->native, id);
     if (!detached) return std::unexpected(detached.error());
     any = true;
   }
+}
+
+Status DetachXdpProgram(const std::string& interface, uint32_t program_id) {
+  auto ifindex = InterfaceIndex(interface);
+  if (!ifindex) return std::unexpected(ifindex.error());
+  auto presence = InspectXdp(interface);
+  if (!presence) return std::unexpected(presence.error());
+  return DetachProgram(interface, *ifindex, presence->native, program_id);
 }
 
 }  // namespace shunt

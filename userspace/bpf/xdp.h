@@ -2,6 +2,9 @@
 // XDP on an interface: what is attached, attaching ours and detaching ours, through libxdp: as one of several in
 // its dispatcher where the kernel can, else as the only program. An attachment outlives the process. A program is
 // ours if it uses a given map of ours; programs of others are never touched.
+//
+// What stands alone on an interface is always a program that the caller loaded itself, pins and knows: nobody has to
+// ask the kernel for it by id, which wants CAP_SYS_ADMIN. In a dispatcher libxdp loads each program anew for its place.
 // Called by userspace/dataplane and decap.cc; one thread at a time for one interface.
 #pragma once
 
@@ -23,25 +26,41 @@ struct XdpPresence {
 
   const ProgramIdentity* FindUserOf(uint32_t map_id) const;
 };
-// kNotFound if there is no such interface in this network namespace.
-Result<XdpPresence> InspectXdp(const std::string& interface);
+
+// A program that this process has open.
+struct OpenProgram {
+  int fd = -1;  // the holder's
+  ProgramIdentity identity;
+};
+
+// kNotFound if there is no such interface in this network namespace. `known`: programs that need not be asked for by id
+// where they stand alone.
+Result<XdpPresence> InspectXdp(const std::string& interface, std::span<const OpenProgram> known = {});
 
 struct XdpAttachment {
   bool native = false;
   bool was_there = false;  // ours was attached already; the same version stayed, another one was replaced
+  // Ids of other versions of ours that stand in the dispatcher, too, until the caller takes them away.
+  std::vector<uint32_t> superseded{};
 };
 struct XdpRequest {
   std::string interface;
   XdpMode mode = XdpMode::kAuto;
-  uint32_t owner_map_id = 0;  // programs that use this map are ours
-  std::string program;        // name in the object
-  ProgramIdentity wanted;     // of the same program, loaded with the same settings
+  std::vector<uint32_t> owner_map_ids;  // programs that use one of these maps are ours; the first is of the maps to use
+  std::string program;                  // name in the object
+  OpenProgram alone;                    // what is to stand there if it stands alone
+  ProgramIdentity beside;               // what it is in a dispatcher; tag and constants count
+  std::vector<OpenProgram> earlier{};   // of earlier processes, as far as they are pinned
 };
-// `object`: opened and adjusted, not loaded. Ours of the same version and mode stays as it is. Another version is
-// replaced: in one step where it is the only program, else new before old; only a change of mode leaves a gap.
+// `object`: opened and adjusted for the dispatcher, not loaded. Ours of the same version and mode stays as it is.
+// Another version is replaced in one step where it is the only program; in a dispatcher the new one is added and the
+// old one told as superseded. Only a change of mode leaves a gap.
 Result<XdpAttachment> AttachXdp(const XdpRequest& request, Object object);
 
-// Detaches ours; false if there was none.
-Result<bool> DetachXdp(const std::string& interface, uint32_t owner_map_id);
+// Detaches ours, all versions; false if there was none.
+Result<bool> DetachXdp(const std::string& interface, std::span<const uint32_t> owner_map_ids,
+                       std::span<const OpenProgram> known = {});
+// One of several in a dispatcher.
+Status DetachXdpProgram(const std::string& interface, uint32_t program_id);
 
 }  // namespace shunt

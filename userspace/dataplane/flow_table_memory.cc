@@ -65,6 +65,32 @@ bool DropFlowPlace(const FlowTableMemory& table, const FlowRef& flow) {
   return WordAt(table, flow.place).compare_exchange_strong(expected, 0, std::memory_order_relaxed);
 }
 
+bool EnterFlow(const FlowTableMemory& table, const FlowEntry& entry, const FlowHashKey& hash_key) {
+  const RememberedFlow& flow = entry.flow;
+  const uint64_t hash = FlowHash(hash_key, flow.source, flow.destination_port);
+  const uint64_t line = static_cast<uint32_t>(hash) & (table.lines.size() - 1);
+  const uint64_t marks = entry.ref.word & (SHUNT_FLOW_CONFIRMED | SHUNT_FLOW_CLOSING | SHUNT_FLOW_STAMP_MASK);
+  const uint64_t word =
+      (hash >> 32) << SHUNT_FLOW_TAG_SHIFT | uint64_t{flow.real_index} << SHUNT_FLOW_REAL_SHIFT | marks;
+  const uint64_t first = line * SHUNT_FLOWS_PER_LINE;
+  for (uint64_t place = first; place < first + SHUNT_FLOWS_PER_LINE; ++place) {
+    const uint64_t there = WordAt(table, place).load(std::memory_order_acquire);
+    const bool is_taken = ((there >> SHUNT_FLOW_REAL_SHIFT) & SHUNT_FLOW_REAL_MASK) != 0;
+    if (is_taken && there >> SHUNT_FLOW_TAG_SHIFT == hash >> 32) return true;
+  }
+  for (uint64_t place = first; place < first + SHUNT_FLOWS_PER_LINE; ++place) {
+    __u64 there = WordAt(table, place).load(std::memory_order_acquire);
+    if (((there >> SHUNT_FLOW_REAL_SHIFT) & SHUNT_FLOW_REAL_MASK) != 0) continue;
+    if (!WordAt(table, place).compare_exchange_strong(there, word, std::memory_order_acq_rel)) continue;
+    table.keys[line].keys[place - first] = {.source = EncodeAddress(flow.source.address),
+                                            .vip_id = flow.vip_id,
+                                            .source_port = EncodePort(flow.source.port),
+                                            .destination_port = EncodePort(flow.destination_port)};
+    return true;
+  }
+  return false;
+}
+
 uint32_t FlowClockSeconds() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);

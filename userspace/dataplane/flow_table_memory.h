@@ -34,6 +34,10 @@ std::optional<FlowEntry> ReadFlowPlace(const FlowTableMemory& table, uint64_t pl
 // Frees the place if what stands there is still what was read.
 bool DropFlowPlace(const FlowTableMemory& table, const FlowRef& flow);
 
+// Enters a flow that another table remembered: the marks and the stamp are its entry's, the real and the VIP its
+// flow's. One that stands here already stays as it is. False: its line is full.
+bool EnterFlow(const FlowTableMemory& table, const FlowEntry& entry, const FlowHashKey& hash_key);
+
 // The second now, on the clock of the program's stamps.
 uint32_t FlowClockSeconds();
 

@@ -26,7 +26,7 @@ void Add(shunt_traffic& sum, const shunt_traffic& traffic) {
   sum.new_flows += traffic.new_flows;
 }
 
-// What the entries' reals counted: here and, before they moved, elsewhere.
+// What was counted here and, before it moved, elsewhere.
 Result<std::vector<shunt_traffic>> TotalTraffic(const PerCpuArrayMap<shunt_traffic>& counters,
                                                 const ArrayMap<shunt_traffic>& carried_map,
                                                 std::span<const uint32_t> entries) {
@@ -90,6 +90,7 @@ Status KernelDataplane::ResetTraffic(std::span<const uint32_t> vip_ids, std::spa
     std::atomic_ref(refusals[id].count).store(0, std::memory_order_relaxed);
   }
   for (const uint32_t entry : entries) sketches[entry] = {};
+  if (auto reset = impl_->vip_carried.Update(vip_ids, std::vector<shunt_traffic>(vip_ids.size())); !reset) return reset;
   return impl_->real_carried.Update(entries, std::vector<shunt_traffic>(entries.size()));
 }
 
@@ -103,7 +104,7 @@ Status KernelDataplane::CarryTraffic(uint32_t from, uint32_t to) {
 }
 
 Result<std::vector<Traffic>> KernelDataplane::ReadVipTraffic(std::span<const uint32_t> vip_ids) {
-  auto traffic = impl_->vip_counters.Read(vip_ids);
+  auto traffic = TotalTraffic(impl_->vip_counters, impl_->vip_carried, vip_ids);
   if (!traffic) return std::unexpected(traffic.error());
   return DecodeAll(*traffic);
 }
@@ -119,9 +120,13 @@ Result<std::vector<VerdictCount>> KernelDataplane::ReadVerdicts() {
   std::iota(numbers.begin(), numbers.end(), 1u);  // 0 is CONTINUE
   auto counts = impl_->verdict_counters.Read(numbers);
   if (!counts) return std::unexpected(counts.error());
+  auto carried = impl_->verdict_carried.Read(numbers);
+  if (!carried) return std::unexpected(carried.error());
   std::vector<VerdictCount> verdicts;
-  for (size_t i = 0; i < numbers.size(); ++i)
-    verdicts.push_back({numbers[i], (*counts)[i].packets, (*counts)[i].bytes});
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    verdicts.push_back(
+        {numbers[i], (*counts)[i].packets + (*carried)[i].packets, (*counts)[i].bytes + (*carried)[i].bytes});
+  }
   return verdicts;
 }
 
@@ -160,7 +165,7 @@ Result<FrameResult> KernelDataplane::RunFrame(std::span<const uint8_t> frame, ui
   const std::scoped_lock lock(impl_->run_mutex);
   auto before = ReadVerdicts();
   if (!before) return std::unexpected(before.error());
-  auto run = RunXdpProgram(impl_->program_fd, std::as_bytes(frame), ingress_ifindex, kRoomBytes);
+  auto run = RunXdpProgram(impl_->program.fd.get(), std::as_bytes(frame), ingress_ifindex, kRoomBytes);
   if (!run) return std::unexpected(run.error());
   auto after = ReadVerdicts();
   if (!after) return std::unexpected(after.error());

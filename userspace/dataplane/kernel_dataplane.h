@@ -10,6 +10,7 @@
 
 #include "userspace/bpf/xdp_mode.h"
 #include "userspace/dataplane/dataplane.h"
+#include "userspace/dataplane/upgrade.h"
 
 namespace shunt {
 
@@ -26,8 +27,9 @@ struct KernelDataplaneOptions {
 
 class KernelDataplane final : public Dataplane {
  public:
-  // Adopts what is pinned (maps of this ABI version and these capacities; anything else is refused with the
-  // remedy), or creates and pins it. Attaches nothing yet: the caller fills the tables first.
+  // Adopts what is pinned, or creates and pins it. What is pinned by an earlier version, or with other capacities, is
+  // copied to new maps, and Attach() takes over from it; a layout that is not known is refused with the remedy.
+  // Attaches nothing yet: the caller fills the tables first.
   static Result<std::unique_ptr<KernelDataplane>> Open(const KernelDataplaneOptions& options);
   // An instance of its own: no pins, no interfaces; for replay and tests. Gone with the object.
   static Result<std::unique_ptr<KernelDataplane>> OpenPrivate(const Capacities& capacities, uint32_t max_vlan_tags = 2,
@@ -39,8 +41,12 @@ class KernelDataplane final : public Dataplane {
     bool native = false;
     bool was_there = false;  // our program was attached already; it stayed, or this version replaced it
   };
-  // Attaches to every interface of the options or, after an error, to none that it had not been attached to.
+  // Attaches to every interface of the options or, after an error, to none that it had not been attached to. Another
+  // version is replaced under way: where it is the only program in one step, in a dispatcher by handing over to the new
+  // one beside it; packets meet one of the two.
   Result<std::vector<Attachment>> Attach();
+  // The same for one interface, which may have come back; one that has the program keeps it. Any thread.
+  Result<Attachment> AttachTo(const std::string& interface);
   // Detaches from the interfaces of the options, closes the probes' tunnel on all interfaces, whoever opened it, and
   // removes every pin.
   Status Detach();
@@ -50,6 +56,9 @@ class KernelDataplane final : public Dataplane {
   // earlier process or version left. An interface that cannot have it does not keep it from the others. Stays attached
   // until Detach(). Any thread.
   Status OpenProbeTunnel(std::span<const uint32_t> interface_indices);
+
+  // Sentences about what Open() and Attach() took over from an earlier process, other than the maps as they are.
+  const std::vector<std::string>& notes() const;
 
   // The loaded program, for measuring it; closed with this object.
   int program_fd() const;
@@ -78,6 +87,7 @@ class KernelDataplane final : public Dataplane {
 
  private:
   struct Impl;
+  friend Result<UpgradeReport> Upgrade(const std::string& bpffs, bool dry_run);
   explicit KernelDataplane(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -8,6 +8,7 @@
 #include <bit>
 #include <iterator>
 
+#include "userspace/bpf/pins.h"
 #include "userspace/dataplane/encode.h"
 
 namespace shunt {
@@ -17,8 +18,21 @@ uint32_t LinesFor(uint32_t slots) { return (slots + SHUNT_RING_LINE_SLOTS - 1) /
 
 }  // namespace
 
-Result<KernelRings> KernelRings::Open(BpfMap chunks, const MapShape& chunk) {
+std::string KernelRings::PinOf(uint32_t number) const { return fmt::format("{}/ring_chunk:{}", pin_folder_, number); }
+
+// Sets of version 2 have no pins of chunks.
+Result<BpfMap> KernelRings::OpenChunk(uint32_t number, uint32_t id) const {
+  if (!pin_folder_.empty()) {
+    auto pinned = OpenPin(PinOf(number));
+    if (pinned && pinned->id() == id) return pinned;
+    if (!pinned && pinned.error().kind != ErrorKind::kNotFound) return pinned;
+  }
+  return BpfMap::FromId(id);
+}
+
+Result<KernelRings> KernelRings::Open(BpfMap chunks, const MapShape& chunk, std::string pin_folder) {
   KernelRings rings;
+  rings.pin_folder_ = std::move(pin_folder);
   rings.map_ = std::move(chunks);
   rings.chunk_shape_ = chunk;
   for (uint32_t number = 0; number < rings.map_.shape().max_entries; ++number) {
@@ -26,7 +40,7 @@ Result<KernelRings> KernelRings::Open(BpfMap chunks, const MapShape& chunk) {
     auto found = rings.map_.Lookup(&number, &id);
     if (!found) return std::unexpected(found.error());
     if (!*found) break;
-    auto map = BpfMap::FromId(id);
+    auto map = rings.OpenChunk(number, id);
     if (!map) return std::unexpected(map.error());
     auto mapped = MappedArray<shunt_ring_line>::Of(std::move(*map));
     if (!mapped) return std::unexpected(mapped.error());
@@ -57,6 +71,8 @@ Status KernelRings::AddLines(uint64_t lines) {
     if (!mapped) return std::unexpected(mapped.error());
     numbers.push_back(static_cast<uint32_t>(before + added.size()));
     fds.push_back(mapped->map().fd());
+    if (!pin_folder_.empty())
+      if (auto pinned = Pin(fds.back(), PinOf(numbers.back())); !pinned) return pinned;
     added.push_back(std::move(*mapped));
   }
   if (auto set = map_.UpdateBatch(numbers.data(), fds.data(), fds.size(), sizeof(int)); !set) return set;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "userspace/bpf/map.h"
@@ -18,8 +19,10 @@ namespace shunt {
 class KernelRings {
  public:
   KernelRings() = default;
-  // `chunks`: the array of maps; what it holds is taken over. `chunk`: the shape of each.
-  static Result<KernelRings> Open(BpfMap chunks, const MapShape& chunk);
+  // `chunks`: the array of maps; what it holds is taken over. `chunk`: the shape of each. `pin_folder`: where they are
+  // pinned, too, so that the next process need not ask for them by id; empty: nowhere.
+  static Result<KernelRings> Open(BpfMap chunks, const MapShape& chunk, std::string pin_folder);
+  void set_pin_folder(std::string folder) { pin_folder_ = std::move(folder); }  // it has another name now
 
   // Returns once no packet is under way any more that met what was in force before the call; ranges that were retired
   // are free then.
@@ -43,10 +46,13 @@ class KernelRings {
 
  private:
   Status AddLines(uint64_t lines);  // in whole chunks
+  Result<BpfMap> OpenChunk(uint32_t number, uint32_t id) const;
+  std::string PinOf(uint32_t number) const;
   shunt_ring_line& LineAt(uint32_t line) const;
 
   BpfMap map_;
   MapShape chunk_shape_;
+  std::string pin_folder_;
   std::vector<MappedArray<shunt_ring_line>> chunks_;
   RingMemory memory_;
 };

@@ -13,6 +13,9 @@ struct shunt_config {
 	__u32 vip_groups;    /* displacements in each half of `vip_displacements`; a power of two, 32 or more */
 	__u32 flow_lines;    /* lines of `flow_table`; a power of two */
 	__u32 flow_entries_per_second; /* entries that one CPU may make in the flow table in one second */
+	/* Tells one of two versions that stand behind one another in a dispatcher, so that one word of `control` makes
+	 * the one take over from the other; 31 bits. 0: the only program on its interface, never idle. */
+	__u32 instance;
 };
 
 /*

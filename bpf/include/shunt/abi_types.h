@@ -10,8 +10,10 @@
 
 #include <linux/types.h>
 
-/* Pinned maps of another version are never adopted. Raise it with any change to these structs or to a map. */
-#define SHUNT_ABI_VERSION 2u
+/* Pins of another version, or of another layout digest (userspace/bpf/layout.h), are never used as they are: they are
+ * copied to new maps if they are known, else refused. Raise it with any change to these structs or to a map.
+ * 2: without `vip_carried`, `verdict_carried` and shunt_control.handover. */
+#define SHUNT_ABI_VERSION 3u
 
 #ifdef __cplusplus
 #define SHUNT_ASSERT_SIZE(type, bytes) static_assert(sizeof(type) == (bytes))
@@ -67,11 +69,14 @@ struct shunt_vip_displacements {
 };
 SHUNT_ASSERT_SIZE(struct shunt_vip_displacements, 64);
 
+#define SHUNT_HANDOVER_ONLY 0x80000000u
+
 /* Value of `control`: what user space switches while packets pass. */
 struct shunt_control {
 	__u64 vip_table;         /* see abi_vip_table.h; written at once, and with it every VIP and ring changes over */
 	__u32 sketch_generation; /* 0 or 1: the half of every flow sketch that packets are noted in */
-	__u32 zero;
+	__u32 handover; /* 0: every instance works; n: instance n (shunt_config.instance) passes all packets on,
+			 * uncounted; SHUNT_HANDOVER_ONLY | n: every one but n does */
 };
 SHUNT_ASSERT_SIZE(struct shunt_control, 16);
 
