@@ -89,6 +89,21 @@ TEST_CASE("A failing real is asked at the failing interval, and at the usual one
   CHECK(world.starts.size() == 10);
 }
 
+TEST_CASE("A failing interval longer than the usual one spares a real that is down, and delays no judgement") {
+  HealthCheck check = TcpCheck();
+  check.failing_interval_ms = 5000;
+  check.fall = 3;
+  World world;
+  world.Follow(MakeTargets(Checked(check, 1)), {{kVip, {{kReal, Health::kUp}}}});
+  world.Pass(seconds(10));
+  world.answers[kReal].passes = false;
+  world.Pass(seconds(3));
+  CHECK(world.HealthIn(kVip, kReal) == Health::kDown);
+  world.starts.clear();
+  world.Pass(seconds(50));
+  CHECK(world.starts.size() == 10);
+}
+
 TEST_CASE("A real that is down for long is asked as often as ever") {
   World world;
   world.answers[kReal].passes = false;

@@ -59,7 +59,7 @@ constexpr CheckOption kOptions[] = {
      [](Words& words, const char* name, const std::string& text, Check& check) {
        check.set_interval_ms(words.Milliseconds(name, text, kMinIntervalMs, kMaxIntervalMs));
      }},
-    {"--check-failing-interval", "TIME", "the same while the real is down, or on the way there",
+    {"--check-failing-interval", "TIME", "the same while the real is down, and on the way there if shorter",
      [](Words& words, const char* name, const std::string& text, Check& check) {
        check.set_failing_interval_ms(words.Milliseconds(name, text, kMinIntervalMs, kMaxIntervalMs));
      }},

@@ -34,7 +34,7 @@ class Judgement {
   bool last_passed() const { return last_passed_; }
   uint32_t flaps(SteadyTime now) const;
   uint32_t rise_needed(const JudgementRules& rules, SteadyTime now) const;
-  // Down, or failures since it was last up: asked at the failing interval.
+  // Down, or failures since its last pass: on the way there.
   bool is_failing() const;
 
  private:

@@ -210,14 +210,20 @@ void Probing::Expire(const Moment& now) {
 }
 
 // As often as whoever shares it and is in the greatest hurry wants. One on the way down is asked at the short end of
-// its jitter, so that `fall` failures take no longer than `fall` intervals, wherever the first was on its way.
+// its jitter, and no more seldom than before, so that `fall` failures take no longer than `fall` intervals, wherever
+// the first was on its way.
 Schedule::Pace Probing::PaceOf(const Live& live) const {
   Schedule::Pace pace{.interval = Schedule::Duration::max(), .jitter_percent = live.wanted.jitter_percent()};
   for (size_t i = 0; i < live.reals.size(); ++i) {
     const Subscriber& subscriber = live.wanted.subscribers[i];
     const CheckedReal& real = live.reals[i]->real;
-    Schedule::Duration interval = real.is_failing() ? subscriber.failing_interval : subscriber.interval;
-    if (real.is_failing() && real.health() != Health::kDown) interval = interval * (100 - pace.jitter_percent) / 100;
+    Schedule::Duration interval = subscriber.interval;
+    if (real.health() == Health::kDown) {
+      interval = subscriber.failing_interval;
+    } else if (real.is_failing()) {
+      interval = subscriber.shortest_interval();
+      interval = interval * (100 - pace.jitter_percent) / 100;
+    }
     pace.interval = std::min(pace.interval, interval);
   }
   return pace;

@@ -90,10 +90,6 @@ Subscriber SubscriberOf(const CheckedRealKey& key, const HealthCheck& check) {
           .jitter_percent = check.jitter_percent};
 }
 
-milliseconds ShortestInterval(const Subscriber& subscriber) {
-  return std::min(subscriber.interval, subscriber.failing_interval);
-}
-
 // How a probe's packets get into the tunnel of a real, or why they cannot.
 struct Way {
   ProbeRoute route;
@@ -127,7 +123,7 @@ struct Asker {
 
 // Those who ask one question, by the probe they can share.
 std::vector<std::vector<Asker>> Share(std::vector<Asker> askers) {
-  const auto interval = [](const Asker& asker) { return ShortestInterval(asker.subscriber); };
+  const auto interval = [](const Asker& asker) { return asker.subscriber.shortest_interval(); };
   std::ranges::stable_sort(askers, {}, interval);
   std::vector<std::vector<Asker>> parts;
   for (Asker& asker : askers) {

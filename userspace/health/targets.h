@@ -3,6 +3,7 @@
 // called by the checker whenever the snapshot's generation is another. Not here: when (schedule.h).
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <compare>
 #include <cstdint>
@@ -28,6 +29,8 @@ struct Subscriber {
   std::chrono::milliseconds timeout{};           // an answer that takes longer is none for this VIP
   uint32_t jitter_percent = 0;
   bool operator==(const Subscriber&) const = default;
+
+  std::chrono::milliseconds shortest_interval() const { return std::min(interval, failing_interval); }
 };
 
 // Those who ask the same share a probe unless one would wait longer for an answer than another between two probes;

@@ -53,7 +53,7 @@ struct HealthCheck {
   uint16_t port = 0;  // 0: the VIP's own; icmp and exec have none
 
   uint32_t interval_ms = 2000;       // from the start of one probe to the start of the next
-  uint32_t failing_interval_ms = 0;  // the same while the real is down or on the way there; 0: interval_ms
+  uint32_t failing_interval_ms = 0;  // the same while it is down, and on the way there if shorter; 0: interval_ms
   uint32_t timeout_ms = 1000;        // at most interval_ms and, if set, failing_interval_ms
   uint32_t rise = 2;                 // passes in a row that make a down real up
   uint32_t fall = 3;                 // failures in a row that make an up real down
