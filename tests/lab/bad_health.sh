@@ -169,10 +169,10 @@ vips:
       - { address: "10.2.1.2" }
   - vip: "203.0.113.12:80/tcp"
     panic_action: explode            # WRONG explode
-    reals:
+    reals:                           # WRONG backup
       - { address: "10.2.1.2", backup: true }
 Y
-  refused_file bad.yaml:
+  every_line_is_named
 }
 
 # Words of the command line meet the same judges.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // gRPC: the standard service grpc.health.v1.Health is asked (Check). One call over libcurl's HTTP/2, with protobuf's
 // messages in gRPC's frame, rather than by the gRPC library: that opens its sockets itself, without the mark that takes
-// the probe through the tunnel.
+// the probe through the tunnel, and one that it is handed (CreateInsecureChannelFromFd) it uses only without TLS.
 #include <fmt/format.h>
 
 #include <algorithm>
