@@ -78,7 +78,7 @@ vips: []
 #:      via: tunnel                 # to the VIP in the outer header that data gets; direct: to the real itself
 #:      # port: 8080                # absent: the VIP's
 #:      interval_ms: {interval}           # from one probe to the next: {min_interval} to {max_interval}
-#:      # failing_interval_ms: 500  # the same of one that is down, or, if shorter, on the way there; absent: interval_ms
+#:      # failing_interval_ms: 1000 # the same when down, or, if shorter, on the way; absent: interval_ms
 #:      timeout_ms: {timeout}            # {min_timeout} to {max_timeout}, at most the intervals
 #:      rise: {rise}                     # passes in a row that make a real up: 1 to {max_rise}
 #:      fall: {fall}                     # failures in a row that make it down: 1 to {max_rise}
