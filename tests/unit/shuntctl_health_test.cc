@@ -66,6 +66,12 @@ TEST_CASE("health shows each real's judgement, since when, its last probe and wh
 )");
 }
 
+TEST_CASE("A real that went down a moment after its last report is not told to be on its way up", "[shuntctl]") {
+  v1::HealthState state = SmallHealth();
+  state.mutable_vips(0)->mutable_reals(2)->set_in_row(181);
+  CHECK(Contains(FormatHealth(state, kNow, false), "  passed 1 s ago     181  "));
+}
+
 TEST_CASE("A VIP in panic is told in red, with what that means", "[shuntctl]") {
   v1::HealthState state = SmallHealth();
   v1::VipHealth& web = *state.mutable_vips(0);

@@ -109,10 +109,11 @@ Table::Cell ProbeCell(const v1::RealHealth& real, UnixTime now) {
           real.last_passed() ? Style::kPlain : Style::kBad};
 }
 
-// Of a real on its way up also how many it takes, for flaps make them more.
+// Of a real on its way up also how many it takes, for flaps make them more. (Who has passed that many is up, or has
+// just gone down: what was seen is told once a second.)
 Table::Cell InRowCell(const v1::RealHealth& real) {
   if (real.checked_at_ms() == 0) return NothingCell();
-  const bool rises = real.health() != "up" && real.last_passed() && real.rise_needed() > 0;
+  const bool rises = real.health() != "up" && real.last_passed() && real.in_row() < real.rise_needed();
   return {rises ? fmt::format("{} of {}", real.in_row(), real.rise_needed()) : std::to_string(real.in_row())};
 }
 
