@@ -115,6 +115,22 @@ TEST_CASE("Detaching takes the program off, removes every pin and lets another s
   MustOpen(Options(bpffs));
 }
 
+TEST_CASE("One interface that is not there does not keep the program from the others, and can have it when it comes") {
+  const NetworkNamespace network;
+  const TemporaryBpffs bpffs;
+  const auto dataplane = MustOpen(Options(bpffs, {"eth7", "v0"}));
+  CHECK(MustAttach(*dataplane).interface == "v0");
+  CHECK(dataplane->AttachTo("eth7").error().kind == ErrorKind::kNotFound);
+  Shell("ip link add eth7 type veth peer name eth8");
+  const auto attached = dataplane->AttachTo("eth7");
+  REQUIRE(attached);
+  CHECK_FALSE(attached->was_there);
+  const uint32_t program = XdpProgramId("eth7");
+  CHECK(program != 0);
+  CHECK(dataplane->AttachTo("eth7")->was_there);
+  CHECK(XdpProgramId("eth7") == program);
+}
+
 TEST_CASE("An interface that does not exist is refused by name, one that is down is not") {
   const NetworkNamespace network;
   const TemporaryBpffs bpffs;

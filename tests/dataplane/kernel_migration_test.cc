@@ -201,7 +201,7 @@ TEST_CASE("A process that dies before it attaches leaves the old maps in force")
 TEST_CASE("A process that dies while it takes over is followed by one that ends it") {
   const NetworkNamespace network;
   const TemporaryBpffs bpffs;
-  const KernelDataplaneOptions options = Small(bpffs, {"v0", "gone"});
+  const KernelDataplaneOptions options = Small(bpffs, {"v0", "v1"});
   {
     KernelDataplaneOptions one = options;
     one.interfaces = {"v0"};
@@ -213,8 +213,9 @@ TEST_CASE("A process that dies while it takes over is followed by one that ends 
   const std::string set = PinSet(bpffs);
   const uint32_t program = XdpProgramId("v0");
   {
+    AttachForeignProgram("v1");
     const auto dying = MustOpen(Larger(options));
-    CHECK_FALSE(dying->Attach());  // v0 has the new program, the other interface is not there
+    CHECK_FALSE(dying->Attach());  // v0 has the new program, the other interface cannot have it
     CHECK(XdpProgramId("v0") != program);
   }
   CHECK(PinSets(bpffs) == std::vector<std::string>{std::filesystem::path(set).filename(),

@@ -122,8 +122,13 @@ Result<std::vector<KernelDataplane::Attachment>> KernelDataplane::Impl::AttachAl
   if (auto prepared = PrepareHandover(); !prepared) return std::unexpected(prepared.error());
   std::vector<InterfaceAttachment> attached;
   std::vector<Attachment> attachments;
+  Error missing;
   for (const std::string& interface : options.interfaces) {
     auto one = AttachTo(interface);
+    if (!one && one.error().kind == ErrorKind::kNotFound) {
+      missing = one.error();
+      continue;
+    }
     if (!one) {
       Error error = one.error();
       UndoAttach(attached, error);
@@ -134,6 +139,7 @@ Result<std::vector<KernelDataplane::Attachment>> KernelDataplane::Impl::AttachAl
     attached.push_back({interface, std::move(*one)});
   }
   if (auto handed = HandOver(attached); !handed) return std::unexpected(handed.error());
+  if (attachments.empty() && !options.interfaces.empty()) return std::unexpected(missing);
   return attachments;
 }
 

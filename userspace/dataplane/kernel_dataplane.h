@@ -41,9 +41,9 @@ class KernelDataplane final : public Dataplane {
     bool native = false;
     bool was_there = false;  // our program was attached already; it stayed, or this version replaced it
   };
-  // Attaches to every interface of the options or, after an error, to none that it had not been attached to. Another
-  // version is replaced under way: where it is the only program in one step, in a dispatcher by handing over to the new
-  // one beside it; packets meet one of the two.
+  // Attaches to every interface of the options that is there or, after an error, to none that it had not been attached
+  // to. None there at all: kNotFound. Another version is replaced under way: where it is the only program in one step,
+  // in a dispatcher by handing over to the new one beside it; packets meet one of the two.
   Result<std::vector<Attachment>> Attach();
   // The same for one interface, which may have come back; one that has the program keeps it. Any thread.
   Result<Attachment> AttachTo(const std::string& interface);
