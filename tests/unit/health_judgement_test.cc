@@ -149,7 +149,7 @@ TEST_CASE("A real is failing while it is down or its last probe failed") {
 TEST_CASE("A real's report tells what was seen, and the change its reason") {
   const Moment start{kStart, std::chrono::system_clock::time_point(seconds(5000))};
   CheckedReal real(Health::kUnknown, {.rise = 2, .fall = 2}, start);
-  CHECK(real.Report({}, start.steady).checked_at == std::chrono::system_clock::time_point());
+  CHECK(real.Report({}, start).checked_at == std::chrono::system_clock::time_point());
   const auto at = [&](int s) { return Moment{start.steady + seconds(s), start.wall + seconds(s)}; };
   CHECK(real.Note({.passed = true}, at(1)));
   CHECK(real.reason() == "1 probe passed");
@@ -158,15 +158,28 @@ TEST_CASE("A real's report tells what was seen, and the change its reason") {
   CHECK(real.reason() == "2 probes failed: no answer within 50 ms");
   CHECK_FALSE(real.Note({.passed = true}, at(4)));
   const LatencyFigures latency{.last_us = 7};
-  CHECK(real.Report(latency, at(4).steady) == RealReport{.health = Health::kDown,
-                                                         .since = at(3).wall,
-                                                         .checked_at = at(4).wall,
-                                                         .last_passed = true,
-                                                         .last_cause = "no answer within 50 ms",
-                                                         .in_row = 1,
-                                                         .rise_needed = 2,
-                                                         .passed = 2,
-                                                         .failed = 2,
-                                                         .flaps = 1,
-                                                         .latency = latency});
+  CHECK(real.Report(latency, at(4)) == RealReport{.health = Health::kDown,
+                                                  .since = at(3).wall,
+                                                  .checked_at = at(4).wall,
+                                                  .last_passed = true,
+                                                  .last_cause = "no answer within 50 ms",
+                                                  .in_row = 1,
+                                                  .rise_needed = 2,
+                                                  .passed = 2,
+                                                  .failed = 2,
+                                                  .flaps = 1,
+                                                  .latency = latency});
+}
+
+TEST_CASE("A report's times are by the wall clock as it is now, whichever way it was set; drift changes nothing") {
+  const Moment start{kStart, std::chrono::system_clock::time_point(seconds(500000))};
+  CheckedReal real(Health::kUp, {.rise = 1, .fall = 1}, start);
+  REQUIRE(real.Note({.passed = false, .cause = "c"}, start));
+  for (const seconds jump : {seconds(86400), seconds(-86400)}) {
+    const RealReport report = real.Report({}, {start.steady + seconds(10), start.wall + seconds(10) + jump});
+    CHECK(report.since == start.wall + jump);
+    CHECK(report.checked_at == start.wall + jump);
+  }
+  const auto drift = std::chrono::milliseconds(3);
+  CHECK(real.Report({}, {start.steady + seconds(10), start.wall + seconds(10) + drift}).since == start.wall);
 }

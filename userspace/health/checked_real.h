@@ -24,7 +24,7 @@ struct Moment {
 class CheckedReal {
  public:
   CheckedReal(Health initial, const JudgementRules& rules, const Moment& now)
-      : judgement_(initial), rules_(rules), since_(now.wall) {}
+      : judgement_(initial), rules_(rules), since_(now) {}
 
   void set_rules(const JudgementRules& rules) { rules_ = rules; }
 
@@ -36,13 +36,14 @@ class CheckedReal {
   // Why it has its health: "3 probes failed: connect: Connection refused".
   const std::string& reason() const { return reason_; }
 
-  RealReport Report(const LatencyFigures& latency, SteadyTime now) const;
+  // Times are by the wall clock as it is now: it may have been set since.
+  RealReport Report(const LatencyFigures& latency, const Moment& now) const;
 
  private:
   Judgement judgement_;
   JudgementRules rules_;
-  std::chrono::system_clock::time_point since_;
-  std::chrono::system_clock::time_point checked_at_;
+  Moment since_;
+  std::optional<Moment> checked_at_;  // unset: not yet
   std::string reason_;
   std::string last_cause_;
   uint64_t passed_ = 0, failed_ = 0;

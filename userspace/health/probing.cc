@@ -241,7 +241,7 @@ void Probing::NoteChange(const CheckedRealKey& key, const CheckedReal& real) {
 std::vector<HealthChange> Probing::TakeChanges() { return std::exchange(changes_, {}); }
 
 HealthReport Probing::Report() const {
-  const SteadyTime now = environment_.now().steady;
+  const Moment now = environment_.now();
   HealthReport report{.vips = {}, .totals = totals_};
   for (const auto& live : live_) {
     if (!live) continue;
@@ -255,7 +255,7 @@ HealthReport Probing::Report() const {
     last = &key.first;
     reals->emplace_hint(reals->end(), key.second, checked.real.Report(checked.live->figures, now));
   }
-  const LatenessFigures late = lateness_.Figures(now);
+  const LatenessFigures late = lateness_.Figures(now.steady);
   report.totals.late_p50_us = late.p50_us;
   report.totals.late_p99_us = late.p99_us;
   report.totals.late_max_us = late.max_us;
