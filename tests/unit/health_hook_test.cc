@@ -78,17 +78,21 @@ TEST_CASE("An event is one line of JSON, whatever stands in it") {
                     .cause = "a \"b\" \\ c\nd"};
   CHECK(JsonLine(event) ==
         "{\"id\":7,\"at_ms\":1700000000123,\"kind\":\"panic_entered\",\"vip\":\"[2001:db8::1]:53/udp\",\"real\":null,"
-        "\"cause\":\"a \\\"b\\\" \\\\ c\\u000ad\"}\n");
+        "\"cause\":\"a \\\"b\\\" \\\\ c\\u000ad\",\"interface\":null}\n");
 }
 
 TEST_CASE("The hook is told each event in its arguments and on its input, in their order") {
   HookBench bench;
   bench.Add("10.0.0.1");  // before it started
-  bench.Start("echo $# $1 $2 $3 >> arguments; cat >> input");
+  bench.Start("echo $# $1 $2 $3 $4 >> arguments; cat >> input");
   bench.Add("10.0.0.2");
+  bench.events.Add(
+      {.id = 0, .at = {}, .kind = "interface_gone", .vip = "", .real = "", .cause = "", .interface = "e0"});
   std::string arguments, input;
   for (const Event& event : bench.events.Since(0, 10)) {
-    arguments += fmt::format("3 real_down 203.0.113.10:443/tcp {}\n", event.real);
+    // Arguments that are empty are there all the same, so that each has its place.
+    arguments +=
+        event.real.empty() ? "4 interface_gone e0\n" : fmt::format("4 real_down 203.0.113.10:443/tcp {}\n", event.real);
     input += JsonLine(event);
   }
   CHECK(bench.SoonHas("arguments", arguments));

@@ -77,6 +77,31 @@ TEST_CASE("Numbers are grouped by thousands", "[shuntctl]") {
   REQUIRE(Percent(0, 0) == "-");
 }
 
+TEST_CASE("The overview begins with the host and its interfaces, and says why one is not attached", "[shuntctl]") {
+  v1::State state;
+  state.set_host("draining");
+  v1::InterfaceState& first = *state.add_interfaces();
+  first.set_name("eth0");
+  first.set_index(2);
+  first.set_attached(true);
+  first.set_mode("native");
+  v1::InterfaceState& second = *state.add_interfaces();
+  second.set_name("eth1");
+  second.set_problem("attaching to eth1: it cannot\nlower its MTU");
+  REQUIRE(FormatOverview(state, false) ==
+          "host        draining: its VIPs are not to be announced\n"
+          "interface   eth0  native\n"
+          "interface   eth1  not attached: attaching to eth1: it cannot\n");
+  const Json json = ToJson(state);
+  REQUIRE(json.at("host") == Json::parse(R"({"state": "draining"})"));
+  REQUIRE(json.at("interfaces") == Json::parse(R"([
+      {"name": "eth0", "index": 2, "attached": true, "mode": "native", "problem": null},
+      {"name": "eth1", "index": null, "attached": false, "mode": null,
+       "problem": "attaching to eth1: it cannot\nlower its MTU"}])"));
+  state.set_host("serving");
+  REQUIRE(FormatOverview(state, false).starts_with("host        serving\n"));
+}
+
 TEST_CASE("The overview shows share, next hop or why there is none, and traffic", "[shuntctl]") {
   const std::string text = FormatOverview(SmallState(12345), false);
   REQUIRE(Contains(text, "203.0.113.10:443/tcp  tracking all, 65,537 slots, outer TTL 64; 12,345 packets, 0 bytes\n"));
@@ -182,8 +207,9 @@ TEST_CASE("The default store says what the code does, with and without its examp
 
 TEST_CASE("The default store names every key of the schema", "[shuntctl]") {
   const std::string store = DefaultStore();
-  for (const auto* type : {v1::Config::descriptor(), v1::VipSettings::descriptor(), v1::OuterSource::descriptor(),
-                           v1::Vip::descriptor(), v1::HealthCheck::descriptor(), v1::Real::descriptor()}) {
+  for (const auto* type :
+       {v1::Config::descriptor(), v1::VipSettings::descriptor(), v1::OuterSource::descriptor(), v1::Host::descriptor(),
+        v1::Vip::descriptor(), v1::HealthCheck::descriptor(), v1::Real::descriptor()}) {
     for (int i = 0; i < type->field_count(); ++i) {
       INFO(type->field(i)->full_name());
       const std::string key = type->field(i)->name() + ":";

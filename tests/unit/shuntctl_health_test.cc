@@ -118,12 +118,17 @@ TEST_CASE("An event is one line with its time in UTC, whatever stands in its cau
         "2023-11-14T22:13:20.005Z  real_down 203.0.113.10:443/tcp 10.0.0.11: 3 probes failed: answer \"x  [2J\"\n");
   CHECK(Contains(FormatEvent(event, true), "\033[31mreal_down\033[0m"));
   CHECK(ToJson(event) == Json::parse(R"({"id": 7, "at_ms": 1700000000005, "kind": "real_down",
-      "vip": "203.0.113.10:443/tcp", "real": "10.0.0.11", "cause": "3 probes failed: answer \"x\n\u001b[2J\""})"));
+      "vip": "203.0.113.10:443/tcp", "real": "10.0.0.11", "cause": "3 probes failed: answer \"x\n\u001b[2J\"", "interface": null})"));
   event.clear_real();
   event.set_kind("panic_entered");
   event.set_cause("why");
   CHECK(FormatEvent(event, false) == "2023-11-14T22:13:20.005Z  panic_entered 203.0.113.10:443/tcp: why\n");
   CHECK(ToJson(event).at("real").is_null());
+  event.clear_vip();
+  event.set_kind("interface_gone");
+  event.set_interface("eth1");
+  CHECK(FormatEvent(event, false) == "2023-11-14T22:13:20.005Z  interface_gone eth1: why\n");
+  CHECK(ToJson(event).at("interface") == "eth1");
   CHECK(ToLine(ToJson(event)).find('\n') == ToLine(ToJson(event)).size() - 1);
 }
 

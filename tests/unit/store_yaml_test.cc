@@ -137,7 +137,7 @@ TEST_CASE("unknown and repeated keys are refused with their line and the keys th
         "lb.yaml:5: vips[0].reals[0]: unknown key \"wieght\"; expected address, weight, state, "
         "drain_seconds, backup, canary_percent, group");
   CHECK(Refused("vips: []\n\nvipz: []\n") ==
-        "lb.yaml:3: unknown key \"vipz\"; expected hash_key, defaults, outer_source, vips");
+        "lb.yaml:3: unknown key \"vipz\"; expected hash_key, defaults, outer_source, host, vips");
   CHECK(Refused("vips: []\ndefaults: { ring_size: 7,\n  ring_size: 7 }\n") ==
         "lb.yaml:3: defaults.ring_size: the key stands here a second time; leave one of them out");
   CHECK_THAT(Refused("vips: []\nVips: []\n"), Contains("lb.yaml:2: unknown key \"Vips\""));

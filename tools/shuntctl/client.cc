@@ -123,6 +123,9 @@ Result<v1::ChangeReply> Client::SetReal(const v1::RealRequest& request) {
 Result<v1::ChangeReply> Client::RemoveReal(const v1::RemoveRealRequest& request) {
   return impl_->Call(&Stub::RemoveReal, request, kChangeDeadline);
 }
+Result<v1::ChangeReply> Client::SetHost(const v1::HostRequest& request) {
+  return impl_->Call(&Stub::SetHost, request, kChangeDeadline);
+}
 Result<v1::Config> Client::GetConfig() { return impl_->Call(&Stub::GetConfig, v1::GetConfigRequest(), kReadDeadline); }
 Result<v1::State> Client::GetState() { return impl_->Call(&Stub::GetState, v1::GetStateRequest(), kReadDeadline); }
 Result<v1::Verdicts> Client::GetVerdicts() {

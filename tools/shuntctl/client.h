@@ -39,6 +39,7 @@ class Client {
   Result<v1::ChangeReply> AddReal(const v1::RealRequest& request);
   Result<v1::ChangeReply> SetReal(const v1::RealRequest& request);
   Result<v1::ChangeReply> RemoveReal(const v1::RemoveRealRequest& request);
+  Result<v1::ChangeReply> SetHost(const v1::HostRequest& request);
   Result<v1::Config> GetConfig();
   Result<v1::State> GetState();
   Result<v1::Verdicts> GetVerdicts();

@@ -62,6 +62,11 @@ defaults:
 #:  ipv4: "10.9.0.0/16"          # /8 to /32
 #:  ipv6: "2001:db8:9::/96"      # at most the low 32 bits are spread
 
+# This host as a whole. drain: its VIPs are not to be announced. Absent in a file that is applied: as it is, so that one
+# file for many hosts does not undrain one.
+#:host:
+#:  state: serve
+
 # The VIPs, each with its reals. To set some remove the [] too.
 vips: []
 #:  - vip: "203.0.113.10:443/tcp"   # ADDRESS:PORT/PROTOCOL; port * is every port, protocol tcp or udp

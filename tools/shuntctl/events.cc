@@ -113,14 +113,17 @@ Status Events(const Session& session, const EventsWords& given) {
 
 void AddEvents(CLI::App& app, Session& session) {
   const auto words = std::make_shared<EventsWords>();
-  CLI::App& verb = *AddVerb(
-      app, session,
-      {"events", "What happened to VIPs and reals, the oldest first, and why", "shuntctl events --follow --limit=0",
-       R"(a line for each: {"id", "at_ms", "kind", "vip", "real", "cause"}
+  CLI::App& verb =
+      *AddVerb(app, session,
+               {"events", "What happened to VIPs, reals, this host and its interfaces, the oldest first, and why",
+                "shuntctl events --follow --limit=0",
+                R"(a line for each: {"id", "at_ms", "kind", "vip", "real", "cause", "interface"}
   at_ms: milliseconds since 1970; kind: real_up, real_down, real_unknown, panic_entered, panic_left,
-  backups_joined, backups_left, climb_ended, drain_ended, group_switched; others may come.
+  backups_joined, backups_left, climb_ended, drain_ended, group_switched, host_serving, host_draining, host_leaving,
+  interface_gone, interface_unattached, interface_attached; others may come.
+  vip, real, interface: null where it is not about one.
   With --follow also events_missed: this reader was too slow; its cause says how many)"},
-      [&session, words] { return Events(session, *words); });
+               [&session, words] { return Events(session, *words); });
   verb.add_flag("--follow", words->follow, "go on with each as it happens, until interrupted");
   verb.add_option("--vip", words->vip, "only this VIP's")->type_name("VIP");
   verb.add_option("--real", words->real, "only this real's")->type_name("ADDRESS");

@@ -118,8 +118,24 @@ std::string FormatChanges(const v1::ChangeReply& reply, bool colour) {
   return out;
 }
 
-std::string FormatOverview(const v1::State& state, bool colour) {
+std::string FormatHost(const v1::State& state, bool colour) {
   std::string out;
+  if (!state.host().empty()) {
+    const bool serves = state.host() == "serving";
+    out += fmt::format("host        {}{}\n", Styled(state.host(), serves ? Style::kPlain : Style::kBad, colour),
+                       serves ? "" : ": its VIPs are not to be announced");
+  }
+  for (const v1::InterfaceState& interface : state.interfaces()) {
+    const std::string problem = interface.problem().substr(0, interface.problem().find('\n'));
+    out +=
+        fmt::format("interface   {}  {}\n", interface.name(),
+                    interface.attached() ? interface.mode() : Styled("not attached: " + problem, Style::kBad, colour));
+  }
+  return out;
+}
+
+std::string FormatOverview(const v1::State& state, bool colour) {
+  std::string out = FormatHost(state, colour);
   for (const v1::VipState& vip : state.vips()) {
     if (!out.empty()) out += '\n';
     out += fmt::format("{}; {}\n", SettingWords(vip, colour), TrafficWords(vip.traffic()));

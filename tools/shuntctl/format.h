@@ -14,7 +14,9 @@ std::string_view Name(v1::RealState state);    // "active", "drain"
 
 std::string FormatChanges(const v1::ChangeReply& reply, bool colour);  // "no changes" when there are none
 
-// VIPs with their reals, each VIP a block; of the slots only those that have not settled.
+// This host and its interfaces, a line each.
+std::string FormatHost(const v1::State& state, bool colour);
+// The same, then VIPs with their reals, each VIP a block; of the slots only those that have not settled.
 std::string FormatOverview(const v1::State& state, bool colour);
 // One VIP with all that is known of it.
 std::string FormatVip(const v1::VipState& vip, bool colour);

@@ -186,7 +186,7 @@ std::string FormatEvent(const v1::Event& event, bool colour) {
   const auto seconds = static_cast<std::time_t>(event.at_ms() / 1000);
   std::string line = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z  {}", fmt::gmtime(seconds), event.at_ms() % 1000,
                                  Styled(event.kind(), StyleOf(event.kind()), colour));
-  for (const std::string* part : {&event.vip(), &event.real()}) {
+  for (const std::string* part : {&event.vip(), &event.real(), &event.interface()}) {
     if (!part->empty()) line += ' ' + *part;
   }
   if (!event.cause().empty()) line += ": " + OneLine(event.cause());

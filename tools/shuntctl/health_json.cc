@@ -75,7 +75,8 @@ Json ToJson(const v1::Event& event) {
           {"kind", event.kind()},
           {"vip", TextOrNull(event.vip())},
           {"real", TextOrNull(event.real())},
-          {"cause", event.cause()}};
+          {"cause", event.cause()},
+          {"interface", TextOrNull(event.interface())}};
 }
 
 }  // namespace shunt::ctl

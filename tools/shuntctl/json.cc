@@ -165,7 +165,17 @@ Json ToJson(const v1::VipState& vip) {
 Json ToJson(const v1::State& state) {
   Json vips = Json::array();
   for (const v1::VipState& vip : state.vips()) vips.push_back(ToJson(vip));
-  return {{"vips", std::move(vips)},
+  Json interfaces = Json::array();
+  for (const v1::InterfaceState& interface : state.interfaces()) {
+    interfaces.push_back({{"name", interface.name()},
+                          {"index", interface.index() == 0 ? Json(nullptr) : Json(interface.index())},
+                          {"attached", interface.attached()},
+                          {"mode", TextOrNull(interface.mode())},
+                          {"problem", TextOrNull(interface.problem())}});
+  }
+  return {{"host", {{"state", TextOrNull(state.host())}}},
+          {"interfaces", std::move(interfaces)},
+          {"vips", std::move(vips)},
           {"max_vips", state.max_vips()},
           {"max_reals", state.max_reals()},
           {"max_flows", state.max_flows()}};
@@ -245,6 +255,9 @@ Json ToJson(const v1::Config& config) {
     Json& source = json["outer_source"] = Json::object();
     if (config.outer_source().has_ipv4()) source["ipv4"] = config.outer_source().ipv4();
     if (config.outer_source().has_ipv6()) source["ipv6"] = config.outer_source().ipv6();
+  }
+  if (config.host().has_state()) {
+    json["host"]["state"] = config.host().state() == v1::HOST_STATE_DRAIN ? "drain" : "serve";
   }
   json["vips"] = Json::array();
   for (const v1::Vip& vip : config.vips()) json["vips"].push_back(ConfigVip(vip));

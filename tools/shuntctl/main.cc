@@ -16,8 +16,8 @@ using AddVerbs = void (*)(CLI::App&, Session&);
 
 // In the order of --help.
 constexpr AddVerbs kVerbs[] = {
-    AddVipVerbs, AddRealVerbs, AddHealthVerbs, AddEvents, AddApply,  AddDump,         AddStats,
-    AddVerdicts, AddFlows,     AddExplain,     AddReplay, AddConfig, AddUpgradeVerbs, AddDecapVerbs,
+    AddVipVerbs, AddRealVerbs, AddHostVerbs, AddHealthVerbs, AddEvents, AddApply,        AddDump,       AddStats,
+    AddVerdicts, AddFlows,     AddExplain,   AddReplay,      AddConfig, AddUpgradeVerbs, AddDecapVerbs,
 };
 
 constexpr const char* kFooter = R"(Without a verb: the whole state at a glance. Every verb has --help, with an example.

@@ -10,6 +10,7 @@ void AddVipVerbs(CLI::App& app, Session& session);
 void AddRealVerbs(CLI::App& app, Session& session);
 void AddHealthVerbs(CLI::App& app, Session& session);
 void AddEvents(CLI::App& app, Session& session);
+void AddHostVerbs(CLI::App& app, Session& session);
 void AddApply(CLI::App& app, Session& session);
 void AddDump(CLI::App& app, Session& session);
 void AddStats(CLI::App& app, Session& session);

@@ -40,6 +40,7 @@ struct Controller::Impl {
 
   Result<ChangeReport> Post(EditFunction edit, bool dry_run);
   void PostHealth(std::vector<HealthChange> changes);
+  void RunOnWriter(void (Writer::*step)());  // waits until it is done
 
   // The writer thread's.
   void Run();
@@ -54,6 +55,9 @@ struct Controller::Impl {
   NextHopSource& next_hops;
   std::unique_ptr<TaskQueue> queue;
   std::thread thread;
+
+  std::mutex interfaces_mutex;
+  InterfaceReport interfaces;  // guarded by it
 
   std::mutex health_mutex;  // guards what follows
   std::vector<HealthChange> judged;
@@ -141,6 +145,16 @@ Result<ChangeReport> Controller::Impl::Post(EditFunction edit, bool dry_run) {
   return report.get();
 }
 
+void Controller::Impl::RunOnWriter(void (Writer::*step)()) {
+  auto promise = std::make_shared<std::promise<void>>();
+  auto done = promise->get_future();
+  const bool posted = queue->Post([this, promise, step] {
+    (writer.*step)();
+    promise->set_value();
+  });
+  if (posted) done.get();  // refused: shuntd is stopping
+}
+
 Controller::Controller(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<Controller>> Controller::Start(const std::string& store_path, Dataplane& dataplane,
@@ -183,6 +197,20 @@ void Controller::PublishHealth(std::shared_ptr<const HealthReport> report) {
 std::shared_ptr<const HealthReport> Controller::health() const {
   const std::lock_guard lock(impl_->health_mutex);
   return impl_->health;
+}
+
+void Controller::Ready() { impl_->RunOnWriter(&Writer::TellHost); }
+
+void Controller::Leave() { impl_->RunOnWriter(&Writer::Leave); }
+
+void Controller::PublishInterfaces(InterfaceReport report) {
+  const std::lock_guard lock(impl_->interfaces_mutex);
+  impl_->interfaces = std::move(report);
+}
+
+InterfaceReport Controller::interfaces() const {
+  const std::lock_guard lock(impl_->interfaces_mutex);
+  return impl_->interfaces;
 }
 
 EventLog& Controller::events() { return impl_->events; }

@@ -12,6 +12,7 @@
 #include "userspace/base/result.h"
 #include "userspace/control/event_log.h"
 #include "userspace/control/health_report.h"
+#include "userspace/control/interface_report.h"
 #include "userspace/control/liveness.h"
 #include "userspace/control/writer.h"
 #include "userspace/dataplane/dataplane.h"
@@ -39,8 +40,16 @@ class Controller {
   void NoteHealth(std::vector<HealthChange> changes);
   void PublishHealth(std::shared_ptr<const HealthReport> report);  // any thread
 
+  // Packets are balanced from now on: tells the host's state, as the first event that a hook can act on.
+  void Ready();
+  // The host leaves, until the end: told by an event, which is in the log when this returns. Waits for the changes
+  // under way. Any thread.
+  void Leave();
+  void PublishInterfaces(InterfaceReport report);  // any thread
+
   std::shared_ptr<const Snapshot> snapshot() const;    // any thread; never null
   std::shared_ptr<const HealthReport> health() const;  // any thread; never null
+  InterfaceReport interfaces() const;                  // any thread
   EventLog& events();                                  // any thread
 
  private:

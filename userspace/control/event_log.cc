@@ -20,15 +20,17 @@ std::string Quoted(const std::string& text) {
 }
 
 std::string LineOf(const Event& event) {
-  std::string line = fmt::format("event=\"{}\" id=\"{}\" vip={}", event.kind, event.id, Quoted(event.vip));
+  std::string line = fmt::format("event=\"{}\" id=\"{}\"", event.kind, event.id);
+  if (!event.vip.empty()) line += " vip=" + Quoted(event.vip);
   if (!event.real.empty()) line += " real=" + Quoted(event.real);
+  if (!event.interface.empty()) line += " interface=" + Quoted(event.interface);
   return line + " cause=" + Quoted(event.cause);
 }
 
 void Log(const Event& event) {
-  if (event.kind == "panic_entered") {
+  if (event.kind == "panic_entered" || event.kind == "interface_gone" || event.kind == "interface_unattached") {
     LOG(ERROR) << LineOf(event);
-  } else if (event.kind == "real_down" || event.kind == "backups_joined") {
+  } else if (event.kind == "real_down" || event.kind == "backups_joined" || event.kind == "host_draining") {
     LOG(WARNING) << LineOf(event);
   } else {
     LOG(INFO) << LineOf(event);

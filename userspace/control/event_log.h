@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happened to VIPs and reals, with its cause: a bounded history that readers can wait on, each event logged once.
-// Any thread. Written by the writer; read by rpc (history, streaming) and the hook runner.
+// What happened to VIPs, reals, this host and its interfaces, with its cause: a bounded history that readers can wait
+// on, each event logged once. Any thread. Written by the writer; read by rpc (history, streaming) and the hook runner.
 #pragma once
 
 #include <chrono>
@@ -18,10 +18,12 @@ struct Event {
   uint64_t id = 0;  // 1 and up, without gaps
   std::chrono::system_clock::time_point at;
   std::string kind;   // real_up, real_down, real_unknown, panic_entered, panic_left, backups_joined, backups_left,
-                      // climb_ended, drain_ended, group_switched
-  std::string vip;    // 203.0.113.10:443/tcp
+                      // climb_ended, drain_ended, group_switched, host_serving, host_draining, host_leaving,
+                      // interface_gone, interface_unattached, interface_attached
+  std::string vip;    // 203.0.113.10:443/tcp; empty: it is about the host or an interface
   std::string real;   // empty: the VIP as a whole
   std::string cause;  // one sentence
+  std::string interface{};  // eth0
   bool operator==(const Event&) const = default;
 };
 

@@ -96,12 +96,18 @@ std::shared_ptr<const Snapshot> Writer::snapshot() const {
 void Writer::Publish(Snapshot next) {
   all_resolved_ =
       std::ranges::all_of(next.next_hops, [](const auto& entry) { return entry.second.next_hop.has_value(); });
+  next.host = PhaseOf(next.desired);
   drains_.Note(next.desired, next.plan, now_());
   next.observed = std::make_shared<const Observation>(
       Observation{.slots = sweeper_.Progress(next.desired, next.plan, now_()), .activity = activity_});
   auto published = std::make_shared<const Snapshot>(std::move(next));
   const std::lock_guard lock(mutex_);
   current_.swap(published);
+}
+
+HostPhase Writer::PhaseOf(const DesiredState& desired) const {
+  if (leaving_) return HostPhase::kLeaving;
+  return desired.host == HostState::kDrain ? HostPhase::kDraining : HostPhase::kServing;
 }
 
 Result<NextHopTable> Writer::Resolve(const DesiredState& wanted, milliseconds patience) {
@@ -131,7 +137,7 @@ Result<Plan> Writer::MakeNextPlan(const DesiredState& desired, const WeightTable
 Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run) {
   DesiredState wanted = current_->desired;
   if (auto edited = edit(wanted); !edited) return std::unexpected(edited.error());
-  if (wanted.hash_key == HashKey{}) wanted.hash_key = current_->desired.hash_key;
+  FillFromForce(current_->desired, wanted);
   if (auto checked = Check(wanted, dataplane_.capacities()); !checked) return std::unexpected(checked.error());
   ChangeReport report{.changes = Diff(current_->desired, wanted), .warnings = {}};
   if (report.changes.empty()) return report;
@@ -160,6 +166,7 @@ Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run) {
   }
   follows_current_ = true;
   plan_in_doubt_ = false;
+  const HostPhase phase_before = current_->host;
   const std::vector<Event> events = EventsOfAll({current_->desired, health_.in_force()}, {wanted, health});
   Publish({.desired = std::move(wanted),
            .plan = std::move(*plan),
@@ -168,6 +175,7 @@ Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run) {
            .weights = health.weights,
            .generation = current_->generation + 1});
   health_.Replace(std::move(health));
+  if (current_->host != phase_before) TellHost();
   for (const Event& event : events) events_.Add(event);
   LOG(INFO) << "applied a change of " << report.changes.size() << (report.changes.size() == 1 ? " line" : " lines");
   return report;

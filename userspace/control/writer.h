@@ -21,6 +21,7 @@
 #include "userspace/control/drains.h"
 #include "userspace/control/event_log.h"
 #include "userspace/control/health_state.h"
+#include "userspace/control/host_phase.h"
 #include "userspace/control/liveness.h"
 #include "userspace/control/observation.h"
 #include "userspace/control/sweeper.h"
@@ -36,8 +37,9 @@ struct Snapshot {
   DesiredState desired;
   Plan plan;
   NextHopTable next_hops;
-  Liveness liveness{};      // of the reals of checked VIPs, as it is in force
-  WeightTable weights{};    // what followed from it; the ring's members
+  Liveness liveness{};    // of the reals of checked VIPs, as it is in force
+  WeightTable weights{};  // what followed from it; the ring's members
+  HostPhase host = HostPhase::kServing;
   uint64_t generation = 0;  // another one whenever desired state, or id, entry or next hop of a real changed
   std::shared_ptr<const Observation> observed = std::make_shared<const Observation>();
 };
@@ -61,6 +63,11 @@ class Writer {
   Status Adopt();
 
   Result<ChangeReport> Change(const EditFunction& edit, bool dry_run);
+
+  // Tells the host's state as an event: packets are balanced from now on.
+  void TellHost();
+  // From now on the host leaves. Tells it; the same again changes nothing.
+  void Leave();
 
   // Plans and writes what became of the next hops, and mends what an undo could not.
   Status Refresh();
@@ -91,6 +98,7 @@ class Writer {
   Error Undo(const Error& cause, const Plan& attempted);
   Result<Plan> ReadPlan();
   Status ReadBack();
+  HostPhase PhaseOf(const DesiredState& desired) const;
   Status FollowHealth(SteadyTime now);
   Status Sweep(SteadyTime now);
   Status EndDrains(SteadyTime now);
@@ -108,6 +116,7 @@ class Writer {
   ActivityMeter meter_;
   std::map<VipKey, VipActivity> activity_;  // as it was measured last
   SteadyTime measure_at_;
+  bool leaving_ = false;
   bool all_resolved_ = true;     // every real of the snapshot has a next hop
   bool follows_current_ = true;  // `next_hops_` follows the reals of the snapshot, not those of a change that failed
   bool plan_in_doubt_ = false;   // an undo failed: the snapshot's plan may not be what the data plane holds

@@ -57,6 +57,7 @@ Liveness AdoptedLiveness(const DesiredState& desired, const Plan& installed) {
 Result<DesiredState> Writer::LoadOrCreateStore() {
   auto loaded = LoadFile(store_path_, dataplane_.capacities());
   if (!loaded && loaded.error().kind == ErrorKind::kNotFound) loaded = DesiredState{};
+  if (loaded) FillFromForce({}, *loaded);
   if (!loaded || loaded->hash_key != HashKey{}) return loaded;
   const auto key = MakeHashKey();
   if (!key) return std::unexpected(key.error());

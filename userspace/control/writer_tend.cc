@@ -49,6 +49,27 @@ void Writer::NoteHealth(const std::vector<HealthChange>& changes) {
   }
 }
 
+void Writer::TellHost() {
+  const auto& [kind, cause] = [this]() -> std::pair<std::string, std::string> {
+    switch (current_->host) {
+      case HostPhase::kServing:
+        return {"host_serving", "its VIPs may be announced"};
+      case HostPhase::kDraining:
+        return {"host_draining", "an operator drains it: its VIPs are not to be announced"};
+      case HostPhase::kLeaving:
+        return {"host_leaving", "shuntd is about to stop: its VIPs are not to be announced"};
+    }
+    return {};
+  }();
+  events_.Add({.id = 0, .at = {}, .kind = kind, .vip = "", .real = "", .cause = cause});
+}
+
+void Writer::Leave() {
+  if (std::exchange(leaving_, true)) return;
+  Publish(*current_);
+  TellHost();
+}
+
 Status Writer::FollowHealth(SteadyTime now) {
   HealthInForce due = health_.WeighDue(current_->desired, now);
   WeightTable weights = current_->weights;

@@ -49,9 +49,13 @@ DEFINE_uint32(probe_sockets, 4096,
 DEFINE_string(
     event_hook, "",
     "absolute path of a program that is run for each event (a real comes up, goes down, …): its arguments are the "
-    "kind, the VIP and the real, and its standard input the event as a line of JSON; one at a time, for 10 s at "
+    "kind, the VIP, the real and the interface, and its standard input the event as a line of JSON; one at a time, for "
+    "10 s at "
     "most; empty: none");
 DEFINE_string(event_hook_user, "nobody", "name of the user who runs --event_hook");
+DEFINE_uint32(leave_seconds, 0,
+              "how long a shuntd that is stopped waits for traffic to move to other hosts, after it has said that its "
+              "VIPs are not to be announced; it ends as soon as none comes any more; 0 to 3600");
 DEFINE_bool(detach_on_exit, false,
             "true: take the program off the interfaces at the end; false: it goes on forwarding without shuntd");
 
@@ -64,6 +68,7 @@ constexpr uint32_t kMinReals = 4;
 constexpr uint32_t kMaxReals = 1u << 24;
 constexpr uint32_t kMaxFlows = 1u << 27;
 constexpr uint32_t kMaxProbeSockets = 1u << 16;
+constexpr uint32_t kMaxLeaveSeconds = 3600;
 
 constexpr std::string_view kUsage =
     "balances packets for VIPs over reals, in XDP.\n\n"
@@ -181,6 +186,8 @@ Result<DaemonOptions> ParseFlags(int argc, char** argv) {
   options.metrics_listen = ReadMetricsListen(FLAGS_metrics_listen, problems);
   options.probe_sockets = InRange("probe_sockets", FLAGS_probe_sockets, 1, kMaxProbeSockets, problems);
   options.event_hook = ReadEventHook(FLAGS_event_hook, FLAGS_event_hook_user, problems);
+  options.leave.traffic_limit =
+      std::chrono::seconds(InRange("leave_seconds", FLAGS_leave_seconds, 0, kMaxLeaveSeconds, problems));
   options.detach_on_exit = FLAGS_detach_on_exit;
   if (problems.empty()) return options;
   return Fail(ErrorKind::kInvalid, fmt::format("{}\nshuntd --help lists the flags", fmt::join(problems, "\n")));

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "userspace/base/result.h"
+#include "userspace/daemon/leaving.h"
 #include "userspace/dataplane/kernel_dataplane.h"
 #include "userspace/health/hook.h"
 #include "userspace/net/endpoint.h"
@@ -21,6 +22,7 @@ struct DaemonOptions {
   std::optional<Endpoint> metrics_listen;  // unset: no metrics
   uint32_t probe_sockets = 0;              // probes under way at once
   std::optional<HookOptions> event_hook;   // unset: none
+  LeaveOptions leave;
   bool detach_on_exit = false;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // shuntd. Only wires: flags, data plane, next hops, controller, interfaces, health checks, event hook, API, metrics, in
-// this order and back.
+// this order and back, after traffic has left (leaving.h).
 // Exit status: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 flags that make no sense.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -18,6 +18,8 @@
 
 #include "userspace/control/controller.h"
 #include "userspace/daemon/flags.h"
+#include "userspace/daemon/interface_watch.h"
+#include "userspace/daemon/leaving.h"
 #include "userspace/dataplane/kernel_dataplane.h"
 #include "userspace/health/checker.h"
 #include "userspace/health/hook.h"
@@ -28,24 +30,12 @@
 namespace shunt {
 namespace {
 
-using Attachments = std::vector<KernelDataplane::Attachment>;
-
 void PrintProblems(std::string_view text) {
   for (size_t start = 0; start < text.size();) {
     const size_t end = std::min(text.find('\n', start), text.size());
     fmt::print(stderr, "shuntd: {}\n", text.substr(start, end - start));
     start = end + 1;
   }
-}
-
-// Blocked before the first thread starts, so that only sigwait() sees them.
-sigset_t BlockStopSignals() {
-  sigset_t stop;
-  sigemptyset(&stop);
-  sigaddset(&stop, SIGTERM);
-  sigaddset(&stop, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &stop, nullptr);
-  return stop;
 }
 
 // Probes and their kept connections have a descriptor each.
@@ -64,12 +54,13 @@ void RaiseDescriptorLimit(const DaemonOptions& options) {
       limit.rlim_cur, options.probe_sockets);
 }
 
-void LogReady(const DaemonOptions& options, const Attachments& attachments, const Snapshot& snapshot) {
+void LogReady(const DaemonOptions& options, const InterfaceReport& report, const Snapshot& snapshot) {
   std::vector<std::string> interfaces;
-  for (const auto& attachment : attachments) {
-    interfaces.push_back(fmt::format("{} ({})", attachment.interface, attachment.native ? "native" : "generic"));
-    if (!attachment.native && options.dataplane.xdp_mode == XdpMode::kAuto) {
-      LOG(WARNING) << attachment.interface << ": the driver has no XDP, so the program runs in generic mode, slower";
+  for (const InterfaceStatus& interface : report) {
+    const char* how = !interface.attached ? "not yet" : interface.native ? "native" : "generic";
+    interfaces.push_back(fmt::format("{} ({})", interface.name, how));
+    if (interface.attached && !interface.native && options.dataplane.xdp_mode == XdpMode::kAuto) {
+      LOG(WARNING) << interface.name << ": the driver has no XDP, so the program runs in generic mode, slower";
     }
   }
   size_t reals = 0;
@@ -79,15 +70,16 @@ void LogReady(const DaemonOptions& options, const Attachments& attachments, cons
                            options.metrics_listen ? "; metrics on " + options.metrics_listen->ToString() : "");
 }
 
-Status Serve(const DaemonOptions& options, const sigset_t& stop) {
+Status Serve(const DaemonOptions& options) {
   auto dataplane = KernelDataplane::Open(options.dataplane);
   if (!dataplane) return std::unexpected(dataplane.error());
   auto next_hops = NextHopResolver::Create();
   if (!next_hops) return std::unexpected(next_hops.error());
   auto controller = Controller::Start(options.store, **dataplane, **next_hops);
   if (!controller) return std::unexpected(controller.error());
-  const auto attachments = (*dataplane)->Attach();
-  if (!attachments) return std::unexpected(attachments.error());
+  if (const auto attached = (*dataplane)->Attach(); !attached) return std::unexpected(attached.error());
+  auto interfaces = InterfaceWatch::Start(options.dataplane.interfaces, **controller, **dataplane);
+  if (!interfaces) return std::unexpected(interfaces.error());
   auto checker = Checker::Start(**controller, {.max_in_flight = options.probe_sockets,
                                                .open_tunnel = [&](std::span<const uint32_t> interface_indices) {
                                                  return (*dataplane)->OpenProbeTunnel(interface_indices);
@@ -108,16 +100,17 @@ Status Serve(const DaemonOptions& options, const sigset_t& stop) {
     exporter = std::move(*started);
   }
 
-  LogReady(options, *attachments, *(*controller)->snapshot());
-  int signal_number = 0;
-  sigwait(&stop, &signal_number);
-  LOG(INFO) << "stopping: " << (signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
+  LogReady(options, (*controller)->interfaces(), *(*controller)->snapshot());
+  (*controller)->Ready();
+  AwaitStopSignal();
+  Leave(options.leave, **controller, **dataplane, hook.get());
 
   (*controller)->events().Close();  // ends what the server streams, and the hook
   exporter.reset();
   server->reset();
   hook.reset();
   checker->reset();
+  interfaces->reset();
   controller->reset();
   return options.detach_on_exit ? (*dataplane)->Detach() : Status{};
 }
@@ -134,10 +127,10 @@ int main(int argc, char** argv) {
     return kMisuse;
   }
   google::InitGoogleLogging(argv[0]);
-  const sigset_t stop = shunt::BlockStopSignals();
+  shunt::BlockStopSignals();
   signal(SIGPIPE, SIG_IGN);  // a peer that hangs up is an error of one probe or call
   shunt::RaiseDescriptorLimit(*options);
-  const auto served = shunt::Serve(*options, stop);
+  const auto served = shunt::Serve(*options);
   if (!served) shunt::PrintProblems(served.error().message);
   return served ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -44,8 +44,9 @@ std::string JsonText(std::string_view text) {
 
 std::string JsonLine(const Event& event) {
   const auto at_ms = std::chrono::duration_cast<milliseconds>(event.at.time_since_epoch()).count();
-  return fmt::format("{{\"id\":{},\"at_ms\":{},\"kind\":{},\"vip\":{},\"real\":{},\"cause\":{}}}\n", event.id, at_ms,
-                     JsonText(event.kind), JsonText(event.vip), JsonText(event.real), JsonText(event.cause));
+  return fmt::format("{{\"id\":{},\"at_ms\":{},\"kind\":{},\"vip\":{},\"real\":{},\"cause\":{},\"interface\":{}}}\n",
+                     event.id, at_ms, JsonText(event.kind), JsonText(event.vip), JsonText(event.real),
+                     JsonText(event.cause), JsonText(event.interface));
 }
 
 struct Hook::Impl {
@@ -63,7 +64,8 @@ struct Hook::Impl {
   const UniqueFd stop;  // readable: the hook is to stop
   std::atomic<bool> stopping = false;
   std::thread thread;
-  uint64_t last_id = 0;  // the hook's thread's: of the last event that was told or left out
+  std::atomic<uint64_t> told = 0;  // as last_id, once its program has ended
+  uint64_t last_id = 0;            // the hook's thread's: of the last event that was told or left out
 };
 
 void Hook::Impl::Run() {
@@ -75,6 +77,7 @@ void Hook::Impl::Run() {
     if (next.empty() || stopping) continue;
     last_id = next.front().id;
     Tell(next.front());
+    told = last_id;
   }
 }
 
@@ -90,7 +93,7 @@ void Hook::Impl::SkipOldest() {
 void Hook::Impl::Tell(const Event& event) {
   const std::string doing = fmt::format("event hook {}: event {} ({})", options.program, event.id, event.kind);
   auto child =
-      ChildProcess::Start({.arguments = {options.program, event.kind, event.vip, event.real},
+      ChildProcess::Start({.arguments = {options.program, event.kind, event.vip, event.real, event.interface},
                            .environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
                            .user = user,
                            .input = JsonLine(event)});
@@ -133,6 +136,8 @@ Result<std::unique_ptr<Hook>> Hook::Start(EventLog& events, HookOptions options)
   impl->thread = std::thread([&running] { running.Run(); });
   return std::unique_ptr<Hook>(new Hook(std::move(impl)));
 }
+
+uint64_t Hook::told() const { return impl_->told; }
 
 Hook::~Hook() {
   impl_->stopping = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The event hook: a thread that runs a program of the operator's for each event, one after another, in their order. The
-// program is told what happened in its arguments (kind, VIP, real) and, as one line of JSON, on its standard
+// program is told what happened in its arguments (kind, VIP, real, interface) and, as one line of JSON, on its standard
 // input. Not here: what events there are (control/event_log.h). Wired by daemon/main.cc.
 #pragma once
 
@@ -24,6 +24,8 @@ class Hook {
  public:
   // From the first event on that `events` keeps. `events` outlives the hook.
   static Result<std::unique_ptr<Hook>> Start(EventLog& events, HookOptions options);
+  // Id of the last event that was told to its end, or left out. Any thread.
+  uint64_t told() const;
   ~Hook();  // kills the program that is running; what waits is left out
 
  private:

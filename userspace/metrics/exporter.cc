@@ -47,6 +47,7 @@ class Scraper final : public prometheus::Collectable {
       note(verdicts.error());
     }
     add(HealthFamilies(*snapshot, *controller_.health(), controller_.events().CountsByKind()));
+    add(HostFamilies(*snapshot, controller_.interfaces()));
     add(ExporterFamilies(version_, errors));
     return families;
   }

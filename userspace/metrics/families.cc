@@ -96,6 +96,21 @@ MetricFamilies ObservedFamilies(const Snapshot& snapshot) {
   return families;
 }
 
+MetricFamilies HostFamilies(const Snapshot& snapshot, const InterfaceReport& interfaces) {
+  MetricFamily host = Gauge("shunt_host_state", "1 for the state that this host is in: serving, draining or leaving.");
+  for (const HostPhase phase : {HostPhase::kServing, HostPhase::kDraining, HostPhase::kLeaving}) {
+    Add(host, {{"state", std::string(ToString(phase))}}, snapshot.host == phase ? 1.0 : 0.0);
+  }
+  MetricFamily attached = Gauge("shunt_interface_attached", "1: packets that come in by this interface are balanced.");
+  MetricFamily native =
+      Gauge("shunt_interface_native", "1: in the driver; 0: in the kernel's stack, slower (generic).");
+  for (const InterfaceStatus& interface : interfaces) {
+    Add(attached, {{"interface", interface.name}}, interface.attached ? 1.0 : 0.0);
+    if (interface.attached) Add(native, {{"interface", interface.name}}, interface.native ? 1.0 : 0.0);
+  }
+  return {std::move(host), std::move(attached), std::move(native)};
+}
+
 MetricFamilies ExporterFamilies(const std::string& version, int read_errors) {
   MetricFamily build = Gauge("shunt_build_info", "Always 1; the version of shuntd is a label.");
   Add(build, {{"version", version}}, 1.0);

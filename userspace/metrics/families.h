@@ -13,6 +13,7 @@
 
 #include "userspace/control/counters.h"
 #include "userspace/control/health_report.h"
+#include "userspace/control/interface_report.h"
 #include "userspace/control/writer.h"
 #include "userspace/dataplane/dataplane.h"
 
@@ -28,6 +29,8 @@ MetricFamilies ObservedFamilies(const Snapshot& snapshot);
 // Who is up and what the checks measured, of VIPs that have one; and how often things happened, by kind of event.
 MetricFamilies HealthFamilies(const Snapshot& snapshot, const HealthReport& report,
                               const std::map<std::string, uint64_t>& events);
+// This host and its interfaces.
+MetricFamilies HostFamilies(const Snapshot& snapshot, const InterfaceReport& interfaces);
 // `version` runs, and so many reads of the data plane failed at this scrape.
 MetricFamilies ExporterFamilies(const std::string& version, int read_errors);
 

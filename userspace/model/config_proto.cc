@@ -89,6 +89,20 @@ std::optional<Prefix> PrefixFrom(const std::string& text, const std::string& pat
   return std::nullopt;
 }
 
+std::optional<HostState> HostStateFrom(v1::HostState value, Problems& problems) {
+  switch (value) {
+    case v1::HOST_STATE_UNSPECIFIED:
+      return std::nullopt;
+    case v1::HOST_STATE_SERVE:
+      return HostState::kServe;
+    case v1::HOST_STATE_DRAIN:
+      return HostState::kDrain;
+    default:
+      AddUnknownValue(value, "host.state", problems);
+      return std::nullopt;
+  }
+}
+
 RealState RealStateFrom(v1::RealState value, const std::string& path, Problems& problems) {
   switch (value) {
     case v1::REAL_STATE_UNSPECIFIED:
@@ -259,6 +273,7 @@ std::vector<Problem> FromProto(const v1::Config& config, DesiredState& state) {
   const v1::OuterSource& source = config.outer_source();
   if (source.has_ipv4()) state.outer_source.ipv4 = PrefixFrom(source.ipv4(), "outer_source.ipv4", problems);
   if (source.has_ipv6()) state.outer_source.ipv6 = PrefixFrom(source.ipv6(), "outer_source.ipv6", problems);
+  if (config.host().has_state()) state.host = HostStateFrom(config.host().state(), problems);
   for (int i = 0; i < config.vips_size(); ++i) AddVip(config.vips(i), fmt::format("vips[{}]", i), state, problems);
   return problems;
 }
@@ -269,6 +284,9 @@ v1::Config ToProto(const DesiredState& state) {
   *config.mutable_defaults() = ToProto(state.defaults);
   if (state.outer_source.ipv4) config.mutable_outer_source()->set_ipv4(state.outer_source.ipv4->ToString());
   if (state.outer_source.ipv6) config.mutable_outer_source()->set_ipv6(state.outer_source.ipv6->ToString());
+  if (state.host) {
+    config.mutable_host()->set_state(*state.host == HostState::kDrain ? v1::HOST_STATE_DRAIN : v1::HOST_STATE_SERVE);
+  }
   for (const auto& [key, vip] : state.vips) *config.add_vips() = ToProto(key, vip);
   return config;
 }

@@ -3,6 +3,12 @@
 
 namespace shunt {
 
+void FillFromForce(const DesiredState& in_force, DesiredState& wanted) {
+  if (wanted.hash_key == HashKey{}) wanted.hash_key = in_force.hash_key;
+  if (!wanted.host) wanted.host = in_force.host;
+  if (wanted.host == HostState::kServe) wanted.host.reset();
+}
+
 VipSettings EffectiveSettings(const DesiredState& state, const Vip& vip) {
   return {.tracking = vip.tracking.value_or(state.defaults.tracking),
           .ring_size = vip.ring_size.value_or(state.defaults.ring_size),

@@ -107,13 +107,25 @@ struct OuterSource {
   bool operator==(const OuterSource&) const = default;
 };
 
+// This host as a whole.
+enum class HostState : uint8_t {
+  kServe,
+  kDrain,  // its VIPs are not to be announced; packets that come all the same are balanced
+};
+
 struct DesiredState {
   HashKey hash_key{};  // all zero = not made yet; the daemon makes one at its first start
   VipSettings defaults;
   OuterSource outer_source;
+  // In what is asked for, unset: as it is, so that one file for many hosts does not undrain one. In force and in the
+  // store, unset: kServe, which is never said there.
+  std::optional<HostState> host{};
   std::map<VipKey, Vip> vips;
   bool operator==(const DesiredState&) const = default;
 };
+
+// What `wanted` leaves out, since it may be for many hosts, is as in `in_force`.
+void FillFromForce(const DesiredState& in_force, DesiredState& wanted);
 
 // The settings in force for one VIP: its own, or the defaults.
 VipSettings EffectiveSettings(const DesiredState& state, const Vip& vip);

@@ -19,6 +19,7 @@ std::string Text(Tracking tracking) {
   return tracking == Tracking::kNone ? "none" : tracking == Tracking::kAll ? "all" : "moving";
 }
 std::string Text(RealState state) { return state == RealState::kActive ? "active" : "drain"; }
+std::string Text(HostState state) { return state == HostState::kServe ? "serve" : "drain"; }
 std::string Text(bool yes) { return yes ? "true" : "false"; }
 std::string Text(uint8_t number) { return std::to_string(number); }
 std::string Text(uint32_t number) { return std::to_string(number); }
@@ -209,6 +210,7 @@ std::vector<std::string> Diff(const DesiredState& from, const DesiredState& to) 
   const OuterSource& after = to.outer_source;
   Change("outer_source", "ipv4", Text(before.ipv4, "unset"), Text(after.ipv4, "unset"), lines);
   Change("outer_source", "ipv6", Text(before.ipv6, "unset"), Text(after.ipv6, "unset"), lines);
+  Change("host", "state", Text(from.host, "serve"), Text(to.host, "serve"), lines);
   for (const VipKey& key : Keys(from.vips, to.vips)) {
     DiffVip(key, Find(from.vips, key), Find(to.vips, key), lines);
   }

@@ -165,6 +165,7 @@ v1::State ToState(const Snapshot& snapshot, const Capacities& capacities, const 
   state.set_max_vips(capacities.max_vips);
   state.set_max_reals(capacities.max_reals);
   state.set_max_flows(capacities.max_flows);
+  state.set_host(std::string(ToString(snapshot.host)));
   InterfaceNames names;
   for (const auto& [key, planned] : snapshot.plan.vips) {
     const auto found = snapshot.desired.vips.find(key);
@@ -179,6 +180,17 @@ v1::State ToState(const Snapshot& snapshot, const Capacities& capacities, const 
     AddReals(snapshot, key, planned, desired, counted, names, vip);
   }
   return state;
+}
+
+void AddInterfaces(const InterfaceReport& report, v1::State& state) {
+  for (const InterfaceStatus& status : report) {
+    v1::InterfaceState& interface = *state.add_interfaces();
+    interface.set_name(status.name);
+    interface.set_index(status.index);
+    interface.set_attached(status.attached);
+    if (status.attached) interface.set_mode(status.native ? "native" : "generic");
+    interface.set_problem(status.problem);
+  }
 }
 
 v1::Verdicts ToVerdicts(std::span<const VerdictCount> counts) {

@@ -32,6 +32,8 @@ v1::ChangeReply ToReply(const ChangeReport& report);
 // `counters` are those of the snapshot's plan.
 v1::State ToState(const Snapshot& snapshot, const Capacities& capacities, const Counters& counters);
 
+void AddInterfaces(const InterfaceReport& report, v1::State& state);
+
 v1::Verdicts ToVerdicts(std::span<const VerdictCount> counts);
 
 // At most `limit` flows; those of VIPs and reals that `plan` no longer has are left out.

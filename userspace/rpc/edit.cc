@@ -186,6 +186,16 @@ Status RemoveReal(DesiredState& state, const v1::RemoveRealRequest& request) {
   return {};
 }
 
+Status SetHost(DesiredState& state, const v1::Host& host) {
+  v1::Config message;
+  *message.mutable_host() = host;
+  const auto parsed = DesiredStateOf(message);
+  if (!parsed) return std::unexpected(parsed.error());
+  if (!parsed->host) return Fail(ErrorKind::kInvalid, "host.state: missing; expected serve or drain");
+  state.host = parsed->host;
+  return {};
+}
+
 Result<DesiredState> DesiredStateOf(const v1::Config& config) {
   DesiredState state;
   std::string problems;

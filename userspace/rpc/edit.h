@@ -15,6 +15,7 @@ Status RemoveVip(DesiredState& state, const std::string& vip);
 Status AddReal(DesiredState& state, const v1::RealRequest& request);
 Status SetReal(DesiredState& state, const v1::RealRequest& request);
 Status RemoveReal(DesiredState& state, const v1::RemoveRealRequest& request);
+Status SetHost(DesiredState& state, const v1::Host& host);
 
 // The desired state of an ApplyRequest; every problem of form is a line of the error.
 Result<DesiredState> DesiredStateOf(const v1::Config& config);

@@ -216,6 +216,7 @@ v1::Event ToMessage(const Event& event) {
   out.set_vip(event.vip);
   out.set_real(event.real);
   out.set_cause(event.cause);
+  out.set_interface(event.interface);
   return out;
 }
 

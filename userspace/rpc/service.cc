@@ -90,6 +90,10 @@ grpc::Status ShuntService::RemoveReal(grpc::ServerContext*, const v1::RemoveReal
   return Answer(controller_.Edit([&](DesiredState& state) { return shunt::RemoveReal(state, *request); }), reply);
 }
 
+grpc::Status ShuntService::SetHost(grpc::ServerContext*, const v1::HostRequest* request, v1::ChangeReply* reply) {
+  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::SetHost(state, request->host()); }), reply);
+}
+
 grpc::Status ShuntService::GetConfig(grpc::ServerContext*, const v1::GetConfigRequest*, v1::Config* reply) {
   *reply = ToProto(controller_.snapshot()->desired);
   return grpc::Status::OK;
@@ -100,6 +104,7 @@ grpc::Status ShuntService::GetState(grpc::ServerContext*, const v1::GetStateRequ
   const auto counters = ReadCounters(dataplane_, snapshot->plan);
   if (!counters) return ToGrpc(counters.error());
   *reply = ToState(*snapshot, dataplane_.capacities(), *counters);
+  AddInterfaces(controller_.interfaces(), *reply);
   return grpc::Status::OK;
 }
 

@@ -24,6 +24,7 @@ class ShuntService final : public v1::Shunt::Service {
   grpc::Status AddReal(grpc::ServerContext*, const v1::RealRequest* request, v1::ChangeReply* reply) override;
   grpc::Status SetReal(grpc::ServerContext*, const v1::RealRequest* request, v1::ChangeReply* reply) override;
   grpc::Status RemoveReal(grpc::ServerContext*, const v1::RemoveRealRequest* request, v1::ChangeReply* reply) override;
+  grpc::Status SetHost(grpc::ServerContext*, const v1::HostRequest* request, v1::ChangeReply* reply) override;
   grpc::Status GetConfig(grpc::ServerContext*, const v1::GetConfigRequest* request, v1::Config* reply) override;
   grpc::Status GetState(grpc::ServerContext*, const v1::GetStateRequest* request, v1::State* reply) override;
   grpc::Status GetVerdicts(grpc::ServerContext*, const v1::GetVerdictsRequest* request, v1::Verdicts* reply) override;
