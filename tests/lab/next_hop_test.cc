@@ -2,7 +2,9 @@
 // NextHopResolver against the running kernel. The topology and the waiting: next_hop_lab.h.
 #define CATCH_CONFIG_RUNNER
 #include <fmt/format.h>
+#include <linux/rtnetlink.h>
 #include <sched.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <catch2/catch.hpp>
@@ -12,9 +14,15 @@
 #include <string>
 
 #include "tests/lab/next_hop_lab.h"
+#include "userspace/net/netlink.h"
 
 namespace shunt {
 namespace {
+
+// Netlink sockets of this namespace that have lost events.
+int SocketsOverrun() {
+  return std::stoi(Output("awk 'NR > 1 && $(NF - 1) > 0 { n++ } END { print n + 0 }' /proc/$$/net/netlink"));
+}
 
 TEST_CASE("a real on the link is reached by its own MAC, in both families") {
   const NextHopLab lab;
@@ -334,7 +342,30 @@ TEST_CASE("events that were lost do not matter") {
   // Far more than the receive buffer holds, then the one that counts.
   Run("i=0; while [ $i -lt 30000 ]; do i=$((i+1)); echo route add 10.20.$((i/250)).$((i%250))/32 dev eth1; done"
       " | ip -batch - && ip route replace 10.8.0.0/16 via 10.0.1.1");
+  CHECK(SocketsOverrun() == 1);
   lab.AwaitMac(Address("10.8.0.7"), "02:00:00:00:01:01");
+}
+
+TEST_CASE("a socket that lost events says so once, and hears the next ones") {
+  const NextHopLab lab;
+  constexpr int kLinks[] = {RTNLGRP_LINK};
+  auto events = NetlinkEvents::Open(kLinks);
+  REQUIRE(events);
+  const int bytes = 1;  // the kernel makes it its smallest
+  REQUIRE(setsockopt(events->fd(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) == 0);
+  Run("i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo link set eth1 alias name$i; done | ip -batch -");
+  int heard = 0;
+  const auto take = [&](const nlmsghdr*) { ++heard; };
+  const auto lossy = events->Drain(take);
+  REQUIRE(lossy);
+  CHECK_FALSE(*lossy);
+  CHECK(heard < 200);
+  heard = 0;
+  Run("ip link set eth1 alias again");
+  const auto whole = events->Drain(take);
+  REQUIRE(whole);
+  CHECK(*whole);
+  CHECK(heard == 1);
 }
 
 }  // namespace
