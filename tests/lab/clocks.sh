@@ -78,7 +78,7 @@ climbs() { (($(climb) < 100)); }
 climbed() { (($(climb) == 100)); }
 slow_start_takes_its_time() {
   local start
-  ctl vip set "$TCP4" --slow-start=8 >/dev/null
+  ctl vip set "$TCP4" --slow-start=8s >/dev/null
   server_sick real2 http
   clock_jumps $((-DAY))
   poll 10 health_is "$TCP4" "$REAL" down
@@ -97,7 +97,7 @@ slow_start_takes_its_time() {
 # The slots that a drain has moved settle in their time, and the real is removed when its time is up.
 drain_takes_its_time() {
   local start
-  ctl vip set "$TCP4" --slow-start=0 --tcp-settle=4 >/dev/null
+  ctl vip set "$TCP4" --slow-start=0s --tcp-settle=4 >/dev/null
   start=$(now_ms)
   ctl real drain "$TCP4" "$REAL" --timeout=8s >/dev/null
   clock_jumps "$DAY"
