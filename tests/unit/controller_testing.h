@@ -69,7 +69,7 @@ struct Bench {
     CHECK(Stored() == controller->snapshot()->desired);
     CHECK(Eventually([&] { return Difference(dataplane.Read().value(), controller->snapshot()->plan).empty(); }));
     CHECK(dataplane.violations() == std::vector<std::string>());
-    CHECK(folder.files() == 1);
+    CHECK(folder.files() == 2);  // the store and its history
   }
 
   Folder folder;

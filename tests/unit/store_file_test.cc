@@ -69,7 +69,7 @@ mode_t Mode(const std::string& path) {
 }
 
 Status Write(const std::string& path, const DesiredState& state) {
-  auto write = StoreWrite::Prepare(path, state);
+  auto write = PrepareStore(path, state);
   if (!write) return std::unexpected(write.error());
   return write->Commit();
 }
@@ -90,7 +90,7 @@ TEST_CASE("a prepared write that is not committed leaves the store as it was") {
   const std::string path = folder / "shunt.yaml";
   Put(path, "old\n");
   {
-    const auto write = StoreWrite::Prepare(path, SomeState());
+    const auto write = PrepareStore(path, SomeState());
     REQUIRE(write);
     CHECK(folder.files() == 2);
     for (const auto& entry : fs::directory_iterator(folder.path())) {
@@ -105,9 +105,9 @@ TEST_CASE("a prepared write that is not committed leaves the store as it was") {
 TEST_CASE("a prepared write survives being moved and is committed once") {
   const Folder folder;
   const std::string path = folder / "shunt.yaml";
-  auto first = StoreWrite::Prepare(path, SomeState());
+  auto first = PrepareStore(path, SomeState());
   REQUIRE(first);
-  StoreWrite second = std::move(*first);
+  WholeWrite second = std::move(*first);
   CHECK_FALSE(first->Commit());
   REQUIRE(second.Commit());
   const auto again = second.Commit();
@@ -120,8 +120,8 @@ TEST_CASE("a prepared write survives being moved and is committed once") {
 TEST_CASE("a move onto a prepared write does not lose either file's cleanup") {
   const Folder folder;
   {
-    auto first = StoreWrite::Prepare(folder / "one.yaml", {});
-    auto second = StoreWrite::Prepare(folder / "two.yaml", {});
+    auto first = PrepareStore(folder / "one.yaml", {});
+    auto second = PrepareStore(folder / "two.yaml", {});
     REQUIRE((first && second));
     CHECK(folder.files() == 2);
     *first = std::move(*second);
@@ -150,7 +150,7 @@ TEST_CASE("links in a circle are refused") {
   const Folder folder;
   fs::create_symlink("b", folder / "a");
   fs::create_symlink("a", folder / "b");
-  const auto write = StoreWrite::Prepare(folder / "a", {});
+  const auto write = PrepareStore(folder / "a", {});
   REQUIRE_FALSE(write);
   CHECK_THAT(write.error().message, Contains("writing " + (folder / "a")) && Contains("following the link"));
   const auto load = LoadFile(folder / "a", kPlenty);
@@ -176,14 +176,14 @@ TEST_CASE("a folder is no store") {
   const auto load = LoadFile(path, kPlenty);
   REQUIRE_FALSE(load);
   CHECK(load.error().message == "reading " + path + ": a folder; expected a file");
-  const auto write = StoreWrite::Prepare(path, {});
+  const auto write = PrepareStore(path, {});
   REQUIRE_FALSE(write);
   CHECK(write.error().message == "writing " + path + ": a folder; expected a file");
 }
 
 TEST_CASE("a store in a folder that does not exist is refused with the remedy") {
   const Folder folder;
-  const auto write = StoreWrite::Prepare(folder / "none/shunt.yaml", {});
+  const auto write = PrepareStore(folder / "none/shunt.yaml", {});
   REQUIRE_FALSE(write);
   CHECK(write.error().kind == ErrorKind::kSystem);
   CHECK_THAT(write.error().message, Contains("writing " + (folder / "none/shunt.yaml")) &&
@@ -206,10 +206,10 @@ class Unprivileged {
 TEST_CASE("a store in a folder that may not be written is refused with the remedy") {
   const Folder folder;
   fs::permissions(folder.path(), fs::perms(0555));
-  std::optional<Result<StoreWrite>> write;
+  std::optional<Result<WholeWrite>> write;
   {
     const Unprivileged unprivileged;
-    write.emplace(StoreWrite::Prepare(folder / "shunt.yaml", {}));
+    write.emplace(PrepareStore(folder / "shunt.yaml", {}));
   }
   fs::permissions(folder.path(), fs::perms(0755));
   REQUIRE_FALSE(*write);
@@ -243,7 +243,7 @@ TEST_CASE("a state that would not be read back for its size is not written") {
       reals.emplace_hint(reals.end(), IpAddress(bytes), Real{kMaxWeight, RealState::kDrain});
     }
   }
-  const auto write = StoreWrite::Prepare(path, state);
+  const auto write = PrepareStore(path, state);
   REQUIRE_FALSE(write);
   CHECK_THAT(write.error().message, Contains("writing " + path + ": too large"));
   CHECK(folder.files() == 0);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <iterator>
 #include <mutex>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "userspace/control/task_queue.h"
+#include "userspace/model/store_file.h"
 
 namespace shunt {
 namespace {
@@ -35,10 +37,16 @@ void LogOnce(const char* doing, const Status& done, std::string& last_problem) {
 }  // namespace
 
 struct Controller::Impl {
-  Impl(const std::string& store_path, Dataplane& dataplane, NextHopSource& next_hops_in)
-      : writer(store_path, dataplane, next_hops_in, events), next_hops(next_hops_in) {}
+  Impl(std::string store_path_in, Dataplane& dataplane_in, NextHopSource& next_hops_in, uint32_t kept_generations)
+      : store_path(std::move(store_path_in)),
+        dataplane(dataplane_in),
+        writer(store_path, dataplane, next_hops_in, events, steady_clock::now, kept_generations),
+        next_hops(next_hops_in) {}
 
-  Result<ChangeReport> Post(EditFunction edit, bool dry_run);
+  Result<ChangeReport> Post(EditFunction edit, bool dry_run, const ChangeTerms& terms);
+  // `work` on the writer thread, which is waited for.
+  template <class T>
+  Result<T> RunOnWriter(std::function<Result<T>()> work);
   void PostHealth(std::vector<HealthChange> changes);
   void RunOnWriter(void (Writer::*step)());  // waits until it is done
 
@@ -50,6 +58,8 @@ struct Controller::Impl {
   void NoteHealth();
   void Tend();
 
+  const std::string store_path;
+  Dataplane& dataplane;
   EventLog events;
   Writer writer;
   NextHopSource& next_hops;
@@ -132,17 +142,25 @@ void Controller::Impl::RefreshWithin(milliseconds delay) {
   refresh_at = std::min(refresh_at, steady_clock::now() + delay);
 }
 
-Result<ChangeReport> Controller::Impl::Post(EditFunction edit, bool dry_run) {
+template <class T>
+Result<T> Controller::Impl::RunOnWriter(std::function<Result<T>()> work) {
   // Shared: the waiting caller may be gone before set_value() returns.
-  auto promise = std::make_shared<std::promise<Result<ChangeReport>>>();
-  auto report = promise->get_future();
-  const bool posted = queue->Post([this, promise, edit = std::move(edit), dry_run] {
+  auto promise = std::make_shared<std::promise<Result<T>>>();
+  auto done = promise->get_future();
+  const bool posted = queue->Post([this, promise, work = std::move(work)] {
     NoteHealth();
-    promise->set_value(writer.Change(edit, dry_run));
-    if (!dry_run) writer.Synchronize();
+    promise->set_value(work());
   });
   if (!posted) return Fail(ErrorKind::kSystem, "changing the desired state: shuntd is stopping");
-  return report.get();
+  return done.get();
+}
+
+Result<ChangeReport> Controller::Impl::Post(EditFunction edit, bool dry_run, const ChangeTerms& terms) {
+  auto report = RunOnWriter<ChangeReport>(
+      [this, edit = std::move(edit), dry_run, terms] { return writer.Change(edit, dry_run, terms); });
+  // Nobody waits for this; it saves the next change the wait. Refused: shuntd is stopping.
+  if (!dry_run) static_cast<void>(queue->Post([this] { writer.Synchronize(); }));
+  return report;
 }
 
 void Controller::Impl::RunOnWriter(void (Writer::*step)()) {
@@ -158,8 +176,8 @@ void Controller::Impl::RunOnWriter(void (Writer::*step)()) {
 Controller::Controller(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<Controller>> Controller::Start(const std::string& store_path, Dataplane& dataplane,
-                                                      NextHopSource& next_hops) {
-  auto impl = std::make_unique<Impl>(store_path, dataplane, next_hops);
+                                                      NextHopSource& next_hops, uint32_t kept_generations) {
+  auto impl = std::make_unique<Impl>(store_path, dataplane, next_hops, kept_generations);
   auto queue = TaskQueue::Create();
   if (!queue) return std::unexpected(queue.error());
   impl->queue = std::move(*queue);
@@ -174,17 +192,60 @@ Controller::~Controller() {
   impl_->thread.join();
 }
 
-Result<ChangeReport> Controller::Apply(const DesiredState& wanted, bool dry_run) {
+Result<ChangeReport> Controller::Apply(const DesiredState& wanted, bool dry_run, const ChangeTerms& terms) {
   return impl_->Post(
       [&wanted](DesiredState& state) -> Status {
         state = wanted;
         return {};
       },
-      dry_run);
+      dry_run, terms);
 }
 
-Result<ChangeReport> Controller::Edit(const std::function<Status(DesiredState&)>& edit, bool dry_run) {
-  return impl_->Post(edit, dry_run);
+Result<ChangeReport> Controller::Edit(const std::function<Status(DesiredState&)>& edit, bool dry_run,
+                                      const ChangeTerms& terms) {
+  return impl_->Post(edit, dry_run, terms);
+}
+
+// A large store takes a while to be read, in which the writer thread has other things to do.
+Result<ChangeReport> Controller::Reload(const ChangeTerms& terms) {
+  const auto loaded = LoadStore(impl_->store_path, impl_->dataplane.capacities());
+  if (!loaded) return std::unexpected(loaded.error());
+  ChangeTerms reload = terms;
+  reload.read_from = loaded->identity;
+  DesiredState wanted = loaded->state;
+  if (!wanted.host) wanted.host = HostState::kServe;  // the store is about this host alone
+  return Apply(wanted, false, reload);
+}
+
+Result<ChangeReport> Controller::Rollback(uint64_t generation, bool dry_run, ChangeTerms terms) {
+  auto wanted = LoadGeneration(generation);
+  if (!wanted) return std::unexpected(wanted.error());
+  wanted->host.reset();  // a host that drains goes on draining, whatever was so then
+  terms.rollback_to = generation;
+  return Apply(*wanted, dry_run, terms);
+}
+
+Result<uint64_t> Controller::Confirm() {
+  return impl_->RunOnWriter<uint64_t>([this] { return impl_->writer.Confirm(); });
+}
+
+Result<std::vector<Generation>> Controller::ListGenerations() const {
+  const auto store = snapshot()->store;  // first: what is written meanwhile stands in both
+  auto generations = impl_->writer.history().List();
+  if (!generations) return generations;
+  for (const Generation& unkept : store->unkept) {
+    if (generations->empty() || generations->back().number < unkept.number) generations->push_back(unkept);
+  }
+  return generations;
+}
+
+// What the writer knows needs no disk.
+Result<DesiredState> Controller::LoadGeneration(uint64_t generation) const {
+  const auto now = snapshot();
+  if (generation == now->store->generation) return now->desired;
+  const auto& unconfirmed = now->store->unconfirmed;
+  if (unconfirmed && unconfirmed->back_to == generation) return *unconfirmed->before;
+  return impl_->writer.history().Load(generation);
 }
 
 void Controller::NoteHealth(std::vector<HealthChange> changes) { impl_->PostHealth(std::move(changes)); }

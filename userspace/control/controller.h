@@ -26,15 +26,28 @@ class Controller {
   // Loads the store (a missing one is created empty with a fresh hash key), adopts what the data plane holds and
   // writes the differences. An invalid store is an error with all its problems, and the data plane is not touched.
   // `dataplane` and `next_hops` outlive the controller; `next_hops` is its alone from now on.
+  // `kept_generations`: how many older stores are kept beside it.
   static Result<std::unique_ptr<Controller>> Start(const std::string& store_path, Dataplane& dataplane,
-                                                   NextHopSource& next_hops);
+                                                   NextHopSource& next_hops,
+                                                   uint32_t kept_generations = kDefaultKeptGenerations);
   ~Controller();  // finishes the changes under way and stops the thread; the data plane stays as it is
 
   // Each runs on the writer thread, one after another; the caller waits. An all-zero hash key in `wanted` means
   // the one in force. A dry run reports what would change and plans it, but touches nothing.
-  Result<ChangeReport> Apply(const DesiredState& wanted, bool dry_run);
+  Result<ChangeReport> Apply(const DesiredState& wanted, bool dry_run, const ChangeTerms& terms = {});
   // `edit` changes a copy of the desired state or says why it cannot.
-  Result<ChangeReport> Edit(const std::function<Status(DesiredState&)>& edit, bool dry_run = false);
+  Result<ChangeReport> Edit(const std::function<Status(DesiredState&)>& edit, bool dry_run = false,
+                            const ChangeTerms& terms = {});
+  // Reads the store again, which somebody edited, and makes the differences.
+  Result<ChangeReport> Reload(const ChangeTerms& terms);
+  // A change whose wanted state is that of a generation that is kept.
+  Result<ChangeReport> Rollback(uint64_t generation, bool dry_run, ChangeTerms terms);
+  // The change that waits is final; the generation that is.
+  Result<uint64_t> Confirm();
+
+  // The generations that are kept, the one in force last. Any thread; these read the disk and hold nobody up.
+  Result<std::vector<Generation>> ListGenerations() const;
+  Result<DesiredState> LoadGeneration(uint64_t generation) const;
 
   // Judgements of health/, newest last; any thread, returns at once. Of reals that are gone meanwhile they are ignored.
   void NoteHealth(std::vector<HealthChange> changes);

@@ -77,7 +77,8 @@ Status Check(const DesiredState& wanted, const Capacities& capacities) {
 
 }  // namespace
 
-Writer::Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops, EventLog& events, Clock now)
+Writer::Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next_hops, EventLog& events, Clock now,
+               uint32_t kept_generations)
     : store_path_(std::move(store_path)),
       dataplane_(dataplane),
       next_hops_(next_hops),
@@ -85,6 +86,8 @@ Writer::Writer(std::string store_path, Dataplane& dataplane, NextHopSource& next
       now_(std::move(now)),
       sweeper_(dataplane),
       meter_(dataplane),
+      generations_(store_path_, kept_generations),
+      pending_(generations_.history()),
       measure_at_(now_() + ActivityMeter::kInterval),
       current_(std::make_shared<const Snapshot>()) {}
 
@@ -100,6 +103,8 @@ void Writer::Publish(Snapshot next) {
   drains_.Note(next.desired, next.plan, now_());
   next.observed = std::make_shared<const Observation>(
       Observation{.slots = sweeper_.Progress(next.desired, next.plan, now_()), .activity = activity_});
+  next.store = std::make_shared<const StoreStatus>(StoreStatus{
+      .generation = generations_.current(), .unkept = generations_.unkept(), .unconfirmed = pending_.waiting()});
   auto published = std::make_shared<const Snapshot>(std::move(next));
   const std::lock_guard lock(mutex_);
   current_.swap(published);
@@ -134,13 +139,18 @@ Result<Plan> Writer::MakeNextPlan(const DesiredState& desired, const WeightTable
                   current_->plan);
 }
 
-Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run) {
+Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run, const ChangeTerms& terms) {
+  if (auto may = dry_run ? Status{} : MayChange(terms); !may) return std::unexpected(may.error());
   DesiredState wanted = current_->desired;
   if (auto edited = edit(wanted); !edited) return std::unexpected(edited.error());
+  const bool lacks_key = wanted.hash_key == HashKey{};
   FillFromForce(current_->desired, wanted);
   if (auto checked = Check(wanted, dataplane_.capacities()); !checked) return std::unexpected(checked.error());
-  ChangeReport report{.changes = Diff(current_->desired, wanted), .warnings = {}};
-  if (report.changes.empty()) return report;
+  ChangeReport report{.changes = Diff(current_->desired, wanted),
+                      .warnings = {},
+                      .generation = generations_.current(),
+                      .confirm_within = std::nullopt};
+  if (report.changes.empty()) return ChangeNothing(std::move(report), wanted, lacks_key, dry_run, terms);
 
   // Following other reals starts neighbour discovery, so a dry run makes do with what is known.
   auto next_hops = dry_run ? Result<NextHopTable>(current_->next_hops) : Resolve(wanted, kPatience);
@@ -155,19 +165,24 @@ Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run) {
   AddMovedFlows(current_->plan, *plan, report.warnings);
   if (dry_run) return report;
 
-  auto store = StoreWrite::Prepare(store_path_, wanted);
+  auto store = PrepareStoreFor(wanted, lacks_key, terms);
   if (!store) return std::unexpected(store.error());
-  if (auto written = Write(*plan); !written) return std::unexpected(written.error());
-  if (auto committed = store->Commit(); !committed) {
+  if (auto written = Write(*plan); !written) {
+    GiveUpConfirmation(terms);
+    return std::unexpected(written.error());
+  }
+  if (auto committed = CommitStore(*store, terms); !committed) {
     const Error error = Undo(committed.error(), *plan);
     // The store may be replaced and only its folder unsynced. If it was not, this fails as well and changes nothing.
-    static_cast<void>(Save(store_path_, current_->desired));
+    static_cast<void>(Save(current_->desired));
+    GiveUpConfirmation(terms);
     return std::unexpected(error);
   }
   follows_current_ = true;
   plan_in_doubt_ = false;
   const HostPhase phase_before = current_->host;
   const std::vector<Event> events = EventsOfAll({current_->desired, health_.in_force()}, {wanted, health});
+  NoteGeneration(wanted, terms, report);
   Publish({.desired = std::move(wanted),
            .plan = std::move(*plan),
            .next_hops = std::move(*next_hops),
@@ -177,7 +192,8 @@ Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run) {
   health_.Replace(std::move(health));
   if (current_->host != phase_before) TellHost();
   for (const Event& event : events) events_.Add(event);
-  LOG(INFO) << "applied a change of " << report.changes.size() << (report.changes.size() == 1 ? " line" : " lines");
+  LOG(INFO) << fmt::format("generation {} of the store, by {}: applied a change of {} {}", report.generation, terms.by,
+                           report.changes.size(), report.changes.size() == 1 ? "line" : "lines");
   return report;
 }
 

@@ -55,22 +55,36 @@ Liveness AdoptedLiveness(const DesiredState& desired, const Plan& installed) {
 }  // namespace
 
 Result<DesiredState> Writer::LoadOrCreateStore() {
-  auto loaded = LoadFile(store_path_, dataplane_.capacities());
-  if (!loaded && loaded.error().kind == ErrorKind::kNotFound) loaded = DesiredState{};
-  if (loaded) FillFromForce({}, *loaded);
-  if (!loaded || loaded->hash_key != HashKey{}) return loaded;
+  RemoveStoreLeftovers(store_path_);
+  auto loaded = LoadStore(store_path_, dataplane_.capacities());
+  if (!loaded && loaded.error().kind == ErrorKind::kNotFound) loaded = LoadedStore{};
+  if (!loaded) return std::unexpected(loaded.error());
+  store_identity_ = loaded->identity;
+  FillFromForce({}, loaded->state);
+  if (loaded->state.hash_key != HashKey{}) return std::move(loaded->state);
   const auto key = MakeHashKey();
   if (!key) return std::unexpected(key.error());
-  loaded->hash_key = *key;
-  if (auto saved = Save(store_path_, *loaded); !saved) return std::unexpected(saved.error());
+  loaded->state.hash_key = *key;
+  if (auto saved = Save(loaded->state); !saved) return std::unexpected(saved.error());
   LOG(INFO) << store_path_ << ": made a hash key; every balancer of the same VIPs needs the same one";
-  return loaded;
+  return std::move(loaded->state);
 }
 
-Status Writer::Save(const std::string& path, const DesiredState& state) {
-  auto prepared = StoreWrite::Prepare(path, state);
-  if (!prepared) return std::unexpected(prepared.error());
-  return prepared->Commit();
+// Without a history, or with one that cannot be read, packets are forwarded all the same.
+void Writer::OpenHistory(const DesiredState& in_force) {
+  const std::string problem = generations_.Open(in_force, now_());
+  if (!problem.empty()) LOG(WARNING) << "the history of " << store_path_ << ": " << problem;
+  if (auto resumed = pending_.Resume(in_force, now_()); !resumed) {
+    LOG(WARNING) << "a change that may wait to be confirmed will not be taken back by itself: "
+                 << resumed.error().message;
+  }
+  if (const auto& waiting = pending_.waiting()) {
+    LOG(WARNING) << fmt::format(
+        "generation {} of the store waits to be confirmed: back to generation {} in {} s, unless shuntctl confirm "
+        "comes",
+        generations_.current(), waiting->back_to,
+        std::chrono::ceil<std::chrono::seconds>(waiting->deadline - now_()).count());
+  }
 }
 
 Status Writer::Adopt() {
@@ -107,6 +121,7 @@ Status Writer::Adopt() {
   follows_current_ = true;
   sweeper_.NotePlan(now_());
   LogNextHops({}, *next_hops);
+  OpenHistory(*desired);
   Publish({.desired = std::move(*desired),
            .plan = std::move(*plan),
            .next_hops = std::move(*next_hops),

@@ -19,7 +19,8 @@ constexpr std::chrono::seconds kRetry{1};
 
 SteadyTime Writer::due_at() const {
   if (plan_in_doubt_) return SteadyTime::max();  // until Refresh() has mended it
-  const SteadyTime due_at = std::min({health_.due_at(), sweeper_.due_at(), drains_.due_at()});
+  const SteadyTime due_at =
+      std::min({health_.due_at(), sweeper_.due_at(), drains_.due_at(), pending_.due_at(), generations_.due_at()});
   return current_->plan.vips.empty() ? due_at : std::min(due_at, measure_at_);
 }
 
@@ -30,10 +31,12 @@ Status Writer::Tend() {
     if (!is_due || plan_in_doubt_) return;
     if (auto done = (this->*step)(now); !done && first_error) first_error = std::move(done);
   };
+  run(now >= pending_.due_at(), &Writer::TakeBackUnconfirmed);
   run(now >= health_.due_at(), &Writer::FollowHealth);
   run(now >= sweeper_.due_at(), &Writer::Sweep);
   run(true, &Writer::EndDrains);
   run(now >= measure_at_, &Writer::MeasureActivity);
+  run(now >= generations_.due_at(), &Writer::KeepGenerations);
   return first_error;
 }
 
@@ -130,15 +133,17 @@ Status Writer::Sweep(SteadyTime now) {
   return {};
 }
 
-// Each by itself: one that may not go, because it is the last of its VIP's group, keeps no other.
+// Each by itself: one that may not go, because it is the last of its VIP's group, keeps no other. While a change waits
+// to be confirmed nothing else changes, and they stay.
 Status Writer::EndDrains(SteadyTime now) {
   Status first_error;
   for (const EndedDrain& drain : drains_.Ended(current_->desired, current_->plan, sweeper_.census(), now)) {
+    if (pending_.waiting()) continue;
     const auto remove = [&drain](DesiredState& state) -> Status {
       state.vips.at(drain.vip).reals.erase(drain.real);
       return {};
     };
-    if (auto removed = Change(remove, false); !removed) {
+    if (auto removed = Change(remove, false, ChangeTerms{.by = "shuntd: a drain ended"}); !removed) {
       const std::string doing =
           fmt::format("removing real {} of vip {}, which has drained", drain.real.ToString(), drain.vip.ToString());
       if (first_error) first_error = Context(doing, removed.error());

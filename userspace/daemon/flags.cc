@@ -18,6 +18,7 @@
 #include "userspace/base/text.h"
 #include "userspace/dataplane/default_capacities.h"
 #include "userspace/health/child_process.h"
+#include "userspace/model/store_history.h"
 
 namespace GFLAGS_NAMESPACE {
 extern void (*gflags_exitfunc)(int);  // exported, but in no public header
@@ -27,6 +28,8 @@ DEFINE_string(interfaces, "",
               "interfaces whose packets are balanced: names, separated by commas, e.g. eth0,eth1; required");
 DEFINE_string(store, "/etc/shunt/shunt.yaml",
               "path of the file that keeps VIPs and reals; made if it is missing; see shunt.yaml(5)");
+DEFINE_uint32(store_history, shunt::kDefaultKeptGenerations,
+              "older generations of the store that are kept, in the folder STORE.history; 0 to 10000");
 DEFINE_string(socket, "/run/shunt/shuntd.sock", "path of the Unix socket that shuntctl talks to");
 DEFINE_string(bpffs, "/sys/fs/bpf",
               "path of a mounted bpffs; what forwards without shuntd is pinned in its folder shunt");
@@ -182,6 +185,7 @@ Result<DaemonOptions> ParseFlags(int argc, char** argv) {
   dataplane.capacities.max_reals = InRange("max_reals", FLAGS_max_reals, kMinReals, kMaxReals, problems);
   dataplane.capacities.max_flows = InRange("max_flows", FLAGS_max_flows, 1, kMaxFlows, problems);
   options.store = NonEmpty("store", FLAGS_store, problems);
+  options.store_history = InRange("store_history", FLAGS_store_history, 0, kMaxKeptGenerations, problems);
   options.socket = NonEmpty("socket", FLAGS_socket, problems);
   options.metrics_listen = ReadMetricsListen(FLAGS_metrics_listen, problems);
   options.probe_sockets = InRange("probe_sockets", FLAGS_probe_sockets, 1, kMaxProbeSockets, problems);

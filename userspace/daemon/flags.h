@@ -18,6 +18,7 @@ namespace shunt {
 struct DaemonOptions {
   KernelDataplaneOptions dataplane;
   std::string store;
+  uint32_t store_history = 0;  // older generations that are kept
   std::string socket;
   std::optional<Endpoint> metrics_listen;  // unset: no metrics
   uint32_t probe_sockets = 0;              // probes under way at once

@@ -30,6 +30,12 @@ sigset_t StopSignals() {
   return stop;
 }
 
+sigset_t StopAndReloadSignals() {
+  sigset_t signals = StopSignals();
+  sigaddset(&signals, SIGHUP);
+  return signals;
+}
+
 // Asks `is_done` in steps.
 End WaitUntil(const std::function<bool(SteadyTime)>& is_done, SteadyTime deadline) {
   const sigset_t stop = StopSignals();
@@ -108,15 +114,15 @@ bool AwaitDeparture(Dataplane& dataplane, seconds limit) {
 
 }  // namespace
 
-void BlockStopSignals() {
-  const sigset_t stop = StopSignals();
-  pthread_sigmask(SIG_BLOCK, &stop, nullptr);
+void BlockSignals() {
+  const sigset_t signals = StopAndReloadSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
-void AwaitStopSignal() {
-  const sigset_t stop = StopSignals();
+void AwaitStopSignal(const std::function<void()>& reload) {
+  const sigset_t signals = StopAndReloadSignals();
   int signal_number = 0;
-  sigwait(&stop, &signal_number);
+  while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP) reload();
   LOG(INFO) << "leaving: " << (signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 
 #include "userspace/control/controller.h"
 #include "userspace/dataplane/dataplane.h"
@@ -17,11 +18,11 @@ struct LeaveOptions {
   std::chrono::seconds hook_limit{20};
 };
 
-// SIGTERM and SIGINT, before the first thread starts, so that only the functions below see them.
-void BlockStopSignals();
+// SIGTERM, SIGINT and SIGHUP, before the first thread starts, so that only the functions below see them.
+void BlockSignals();
 
-// Waits for the first of them; logs which.
-void AwaitStopSignal();
+// Waits for the first of SIGTERM and SIGINT; logs which. `reload` is called for each SIGHUP before it.
+void AwaitStopSignal(const std::function<void()>& reload);
 
 // Stops announcing, then waits for traffic to move away: the host's state becomes leaving, the hook (null: none) is
 // told and runs to its end, and then no packet for a VIP has come for a while, or the time is up. Another signal ends

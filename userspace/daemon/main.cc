@@ -70,12 +70,24 @@ void LogReady(const DaemonOptions& options, const InterfaceReport& report, const
                            options.metrics_listen ? "; metrics on " + options.metrics_listen->ToString() : "");
 }
 
+// SIGHUP. What is wrong with the store is told, and changes nothing.
+void Reload(Controller& controller) {
+  const auto report = controller.Reload({.by = "SIGHUP"});
+  if (!report) {
+    LOG(ERROR) << "reloading the store, nothing changed: " << report.error().message;
+    return;
+  }
+  LOG(INFO) << "reloaded the store: "
+            << (report->changes.empty() ? "no changes" : fmt::format("{}", fmt::join(report->changes, "; ")));
+  for (const std::string& warning : report->warnings) LOG(WARNING) << warning;
+}
+
 Status Serve(const DaemonOptions& options) {
   auto dataplane = KernelDataplane::Open(options.dataplane);
   if (!dataplane) return std::unexpected(dataplane.error());
   auto next_hops = NextHopResolver::Create();
   if (!next_hops) return std::unexpected(next_hops.error());
-  auto controller = Controller::Start(options.store, **dataplane, **next_hops);
+  auto controller = Controller::Start(options.store, **dataplane, **next_hops, options.store_history);
   if (!controller) return std::unexpected(controller.error());
   if (const auto attached = (*dataplane)->Attach(); !attached) return std::unexpected(attached.error());
   auto interfaces = InterfaceWatch::Start(options.dataplane.interfaces, **controller, **dataplane);
@@ -102,7 +114,7 @@ Status Serve(const DaemonOptions& options) {
 
   LogReady(options, (*controller)->interfaces(), *(*controller)->snapshot());
   (*controller)->Ready();
-  AwaitStopSignal();
+  AwaitStopSignal([&] { Reload(**controller); });
   Leave(options.leave, **controller, **dataplane, hook.get());
 
   (*controller)->events().Close();  // ends what the server streams, and the hook
@@ -127,7 +139,7 @@ int main(int argc, char** argv) {
     return kMisuse;
   }
   google::InitGoogleLogging(argv[0]);
-  shunt::BlockStopSignals();
+  shunt::BlockSignals();
   signal(SIGPIPE, SIG_IGN);  // a peer that hangs up is an error of one probe or call
   shunt::RaiseDescriptorLimit(*options);
   const auto served = shunt::Serve(*options);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The store: the desired state as a YAML file, read whole, written aside and renamed into place. The schema is
-// config.proto; unknown keys are errors with their line. Not here: what is valid (validate.h).
+// config.proto; unknown keys are errors with their line. Not here: what is valid (validate.h), older stores
+// (store_history.h).
 #pragma once
 
 #include <string>
@@ -8,6 +9,7 @@
 #include "userspace/base/result.h"
 #include "userspace/model/desired_state.h"
 #include "userspace/model/validate.h"
+#include "userspace/model/whole_file.h"
 
 namespace shunt {
 
@@ -21,21 +23,17 @@ std::string ToYaml(const DesiredState& state);
 // kNotFound if there is no such file.
 Result<DesiredState> LoadFile(const std::string& path, const Capacities& capacities);
 
-// A write in two steps, so that what stands between them can still fail: Prepare() writes and fsyncs a file
-// beside the store (mode 0600), Commit() renames it into place and fsyncs the folder. Without Commit() the
-// destructor removes the file and the store is as it was.
-class StoreWrite {
- public:
-  static Result<StoreWrite> Prepare(const std::string& path, const DesiredState& state);
-  StoreWrite(StoreWrite&& other) noexcept;
-  StoreWrite& operator=(StoreWrite&& other) noexcept;
-  ~StoreWrite();
-  Status Commit();
-
- private:
-  StoreWrite(std::string path, std::string aside);
-  std::string path_;
-  std::string aside_;  // empty = nothing left to remove
+// The same of the store itself, which is a file and no pipe, and what the file was like that was read.
+struct LoadedStore {
+  DesiredState state;
+  FileIdentity identity;
 };
+Result<LoadedStore> LoadStore(const std::string& path, const Capacities& capacities);
+
+// The new store, beside the old one; a link stays, and what it leads to is replaced.
+Result<WholeWrite> PrepareStore(const std::string& path, const DesiredState& state);
+
+// Removes what a process that died while it wrote the store left beside it.
+void RemoveStoreLeftovers(const std::string& path);
 
 }  // namespace shunt
