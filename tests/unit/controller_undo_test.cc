@@ -108,7 +108,7 @@ TEST_CASE("A store that cannot be replaced in the end takes the data plane back"
   CHECK_THAT(report.error().message, Catch::Contains(bench.folder.store()) && Catch::Contains("put back as it was"));
   CHECK(Difference(bench.dataplane.Read().value(), plan) == "");
   CHECK(bench.controller->snapshot()->desired == Two());
-  CHECK(bench.folder.files() == 1);
+  CHECK(bench.folder.files() == 2);
 
   std::filesystem::remove_all(bench.folder.store());
   bench.Apply(Changed());

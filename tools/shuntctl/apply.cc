@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// shuntctl apply -f FILE [--dry-run]
+// shuntctl apply -f FILE [--dry-run] [--confirm=TIME]
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -7,6 +7,7 @@
 #include <future>
 #include <limits>
 
+#include "tools/shuntctl/history_format.h"
 #include "tools/shuntctl/output.h"
 #include "tools/shuntctl/verbs.h"
 #include "tools/shuntctl/words.h"
@@ -22,6 +23,7 @@ constexpr uint32_t kNoLimit = std::numeric_limits<uint32_t>::max();
 
 struct ApplyWords {
   std::string file;
+  std::string confirm;
   bool dry_run = false;
 };
 
@@ -38,6 +40,9 @@ Result<v1::ChangeReply> CallWithProgress(Client& client, const v1::ApplyRequest&
 }
 
 Status Apply(const Session& session, const ApplyWords& words) {
+  Words read;
+  const uint32_t confirm_seconds = ConfirmSeconds(read, words.confirm);
+  if (const auto status = read.status(); !status) return status;
   const auto text = ReadFile(words.file, kMaxStoreBytes);
   if (!text) return std::unexpected(text.error());
   // How much fits is the daemon's to say; everything else is told here, where the lines are known.
@@ -47,6 +52,7 @@ Status Apply(const Session& session, const ApplyWords& words) {
   v1::ApplyRequest request;
   *request.mutable_config() = ToProto(*wanted);
   request.set_dry_run(words.dry_run);
+  request.set_confirm_seconds(confirm_seconds);
   return PrintChange(
       session, [&](Client& client) { return CallWithProgress(client, request, words.file); }, words.dry_run);
 }
@@ -55,15 +61,15 @@ Status Apply(const Session& session, const ApplyWords& words) {
 
 void AddApply(CLI::App& app, Session& session) {
   const auto words = std::make_shared<ApplyWords>();
-  CLI::App& verb = *AddVerb(
-      app, session,
-      {"apply", "Make the whole state be as a file says; prints the differences", "shuntctl apply -f lb.yaml --dry-run",
-       R"({"changes": ["+ vip …", "~ real …"], "warnings": ["…"], "dry_run": true})"},
-      [&session, words] { return Apply(session, *words); });
+  CLI::App& verb = *AddVerb(app, session,
+                            {"apply", "Make the whole state be as a file says; prints the differences",
+                             "shuntctl apply -f lb.yaml --dry-run", kChangeJson},
+                            [&session, words] { return Apply(session, *words); });
   verb.add_option("-f,--file", words->file, "the configuration, as dump prints it; - is stdin")
       ->required()
       ->type_name("FILE");
   verb.add_flag("--dry-run", words->dry_run, "print the differences, change nothing");
+  AddConfirmOption(verb, words->confirm);
 }
 
 }  // namespace shunt::ctl

@@ -126,6 +126,19 @@ Result<v1::ChangeReply> Client::RemoveReal(const v1::RemoveRealRequest& request)
 Result<v1::ChangeReply> Client::SetHost(const v1::HostRequest& request) {
   return impl_->Call(&Stub::SetHost, request, kChangeDeadline);
 }
+Result<v1::ChangeReply> Client::Reload() { return impl_->Call(&Stub::Reload, v1::ReloadRequest(), kChangeDeadline); }
+Result<v1::ChangeReply> Client::Rollback(const v1::RollbackRequest& request) {
+  return impl_->Call(&Stub::Rollback, request, kChangeDeadline);
+}
+Result<v1::ConfirmReply> Client::Confirm() {
+  return impl_->Call(&Stub::Confirm, v1::ConfirmRequest(), kChangeDeadline);
+}
+Result<v1::Generations> Client::ListGenerations(const v1::ListGenerationsRequest& request) {
+  return impl_->Call(&Stub::ListGenerations, request, kReadDeadline);
+}
+Result<v1::Differences> Client::DiffGenerations(const v1::DiffGenerationsRequest& request) {
+  return impl_->Call(&Stub::DiffGenerations, request, kReadDeadline);
+}
 Result<v1::Config> Client::GetConfig() { return impl_->Call(&Stub::GetConfig, v1::GetConfigRequest(), kReadDeadline); }
 Result<v1::State> Client::GetState() { return impl_->Call(&Stub::GetState, v1::GetStateRequest(), kReadDeadline); }
 Result<v1::Verdicts> Client::GetVerdicts() {

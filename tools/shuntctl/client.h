@@ -40,6 +40,11 @@ class Client {
   Result<v1::ChangeReply> SetReal(const v1::RealRequest& request);
   Result<v1::ChangeReply> RemoveReal(const v1::RemoveRealRequest& request);
   Result<v1::ChangeReply> SetHost(const v1::HostRequest& request);
+  Result<v1::ChangeReply> Reload();
+  Result<v1::ChangeReply> Rollback(const v1::RollbackRequest& request);
+  Result<v1::ConfirmReply> Confirm();
+  Result<v1::Generations> ListGenerations(const v1::ListGenerationsRequest& request);
+  Result<v1::Differences> DiffGenerations(const v1::DiffGenerationsRequest& request);
   Result<v1::Config> GetConfig();
   Result<v1::State> GetState();
   Result<v1::Verdicts> GetVerdicts();

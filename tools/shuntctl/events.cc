@@ -119,7 +119,7 @@ void AddEvents(CLI::App& app, Session& session) {
                 "shuntctl events --follow --limit=0",
                 R"(a line for each: {"id", "at_ms", "kind", "vip", "real", "cause", "interface"}
   at_ms: milliseconds since 1970; kind: real_up, real_down, real_unknown, panic_entered, panic_left,
-  backups_joined, backups_left, climb_ended, drain_ended, group_switched, host_serving, host_draining, host_leaving,
+  backups_joined, backups_left, climb_ended, drain_ended, group_switched, rolled_back, host_serving, host_draining, host_leaving,
   interface_gone, interface_unattached, interface_attached; others may come.
   vip, real, interface: null where it is not about one.
   With --follow also events_missed: this reader was too slow; its cause says how many)"},

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "tools/shuntctl/health_format.h"
+#include "tools/shuntctl/history_format.h"
 #include "tools/shuntctl/settling.h"
 #include "tools/shuntctl/table.h"
 
@@ -109,13 +110,7 @@ std::string_view Name(v1::Tracking tracking) {
 std::string_view Name(v1::RealState state) { return state == v1::REAL_STATE_DRAIN ? "drain" : "active"; }
 
 std::string FormatChanges(const v1::ChangeReply& reply, bool colour) {
-  if (reply.changes().empty()) return "no changes\n";
-  std::string out;
-  for (const std::string& change : reply.changes()) {
-    const Style style = change.starts_with('+') ? Style::kGood : change.starts_with('-') ? Style::kBad : Style::kPlain;
-    out += Styled(change, style, colour) + '\n';
-  }
-  return out;
+  return FormatChangeLines(reply.changes(), colour);
 }
 
 std::string FormatHost(const v1::State& state, bool colour) {
@@ -136,6 +131,11 @@ std::string FormatHost(const v1::State& state, bool colour) {
 
 std::string FormatOverview(const v1::State& state, bool colour) {
   std::string out = FormatHost(state, colour);
+  if (state.has_unconfirmed()) {
+    out += Styled(fmt::format("generation {} of the store waits to be confirmed: {}\n", state.generation(),
+                              UnconfirmedWords(state.unconfirmed())),
+                  Style::kBad, colour);
+  }
   for (const v1::VipState& vip : state.vips()) {
     if (!out.empty()) out += '\n';
     out += fmt::format("{}; {}\n", SettingWords(vip, colour), TrafficWords(vip.traffic()));

@@ -137,6 +137,8 @@ Json ToJson(const v1::ChangeReply& reply, bool dry_run) {
   Json json = {{"changes", Json::array()}, {"warnings", Json::array()}, {"dry_run", dry_run}};
   for (const std::string& change : reply.changes()) json["changes"].push_back(change);
   for (const std::string& warning : reply.warnings()) json["warnings"].push_back(warning);
+  json["generation"] = reply.generation();
+  json["unconfirmed"] = UnconfirmedOrNull(reply.has_unconfirmed(), reply.unconfirmed());
   return json;
 }
 
@@ -178,7 +180,9 @@ Json ToJson(const v1::State& state) {
           {"vips", std::move(vips)},
           {"max_vips", state.max_vips()},
           {"max_reals", state.max_reals()},
-          {"max_flows", state.max_flows()}};
+          {"max_flows", state.max_flows()},
+          {"generation", state.generation()},
+          {"unconfirmed", UnconfirmedOrNull(state.has_unconfirmed(), state.unconfirmed())}};
 }
 
 Json RealsToJson(const v1::State& state) {

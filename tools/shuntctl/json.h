@@ -27,6 +27,9 @@ Json ToJson(const v1::Flows& flows);
 Json ToJson(const v1::Explanation& explanation);
 Json ToJson(const v1::HealthState& state);
 Json ToJson(const v1::Event& event);
+Json ToJson(const v1::Generations& generations);
+Json ToJson(const v1::Differences& differences);
+Json UnconfirmedOrNull(bool waits, const v1::Unconfirmed& unconfirmed);
 // The store's keys, as in YAML; `apply` reads it too, since JSON is YAML.
 Json ToJson(const v1::Config& config);
 

@@ -16,8 +16,9 @@ using AddVerbs = void (*)(CLI::App&, Session&);
 
 // In the order of --help.
 constexpr AddVerbs kVerbs[] = {
-    AddVipVerbs, AddRealVerbs, AddHostVerbs, AddHealthVerbs, AddEvents, AddApply,        AddDump,       AddStats,
-    AddVerdicts, AddFlows,     AddExplain,   AddReplay,      AddConfig, AddUpgradeVerbs, AddDecapVerbs,
+    AddShow,  AddVipVerbs, AddRealVerbs, AddHostVerbs, AddHealthVerbs,  AddEvents,
+    AddApply, AddRollback, AddHistory,   AddDump,      AddStats,        AddVerdicts,
+    AddFlows, AddExplain,  AddReplay,    AddConfig,    AddUpgradeVerbs, AddDecapVerbs,
 };
 
 constexpr const char* kFooter = R"(Without a verb: the whole state at a glance. Every verb has --help, with an example.
@@ -25,7 +26,7 @@ constexpr const char* kFooter = R"(Without a verb: the whole state at a glance. 
 Examples:
   shuntctl vip add 203.0.113.10:443/tcp
   shuntctl real add 203.0.113.10:443/tcp 10.0.0.11 --weight=10
-  shuntctl apply -f lb.yaml --dry-run
+  shuntctl apply -f lb.yaml --confirm=60s
   shuntctl -o json | jq '.vips[].vip'
 
 JSON keeps its keys and their meanings; new keys may come. Colour only on a terminal and without NO_COLOR.

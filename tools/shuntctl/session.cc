@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tools/shuntctl/format.h"
+#include "tools/shuntctl/history_format.h"
 #include "tools/shuntctl/json.h"
 #include "tools/shuntctl/output.h"
 #include "tools/shuntctl/words.h"
@@ -67,6 +68,10 @@ Status PrintChange(const Session& session, const std::function<Result<v1::Change
   Print(session.json() ? ToText(ToJson(*reply, dry_run)) : FormatChanges(*reply, session.colour));
   if (session.json()) return {};
   for (const std::string& warning : reply->warnings()) Say("warning: " + warning);
+  if (reply->has_unconfirmed()) {
+    Say(fmt::format("generation {} waits to be confirmed: {}", reply->generation(),
+                    UnconfirmedWords(reply->unconfirmed())));
+  }
   return {};
 }
 

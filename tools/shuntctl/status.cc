@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// shuntctl without a verb: the whole state at a glance.
+// shuntctl show, and shuntctl without a verb: the whole state at a glance.
 #include "tools/shuntctl/format.h"
 #include "tools/shuntctl/json.h"
 #include "tools/shuntctl/output.h"
@@ -17,6 +17,14 @@ Status ShowStatus(const Session& session) {
         "Every verb:               shuntctl --help");
   }
   return {};
+}
+
+void AddShow(CLI::App& app, Session& session) {
+  AddVerb(app, session,
+          {"show", "The whole state at a glance, as shuntctl without a verb prints it", "shuntctl show",
+           R"({"vips": [{"vip", …, "reals": [{"address", …}]}], "max_vips", "max_reals", "max_flows", "generation",
+   "unconfirmed": null | {"back_to", "seconds_left"}})"},
+          [&session] { return ShowStatus(session); });
 }
 
 }  // namespace shunt::ctl

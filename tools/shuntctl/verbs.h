@@ -12,6 +12,9 @@ void AddHealthVerbs(CLI::App& app, Session& session);
 void AddEvents(CLI::App& app, Session& session);
 void AddHostVerbs(CLI::App& app, Session& session);
 void AddApply(CLI::App& app, Session& session);
+void AddRollback(CLI::App& app, Session& session);  // and confirm, reload
+void AddHistory(CLI::App& app, Session& session);   // and diff
+void AddShow(CLI::App& app, Session& session);
 void AddDump(CLI::App& app, Session& session);
 void AddStats(CLI::App& app, Session& session);
 void AddVerdicts(CLI::App& app, Session& session);

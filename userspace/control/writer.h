@@ -61,7 +61,8 @@ struct ChangeReport {
   std::vector<std::string> changes;                         // lines of Diff(); empty = nothing changed
   std::vector<std::string> warnings;                        // e.g. a real without a next hop yet, or flows that move
   uint64_t generation = 0;                                  // of the store, in force afterwards
-  std::optional<std::chrono::seconds> confirm_within = {};  // else it is taken back
+  std::optional<std::chrono::seconds> confirm_within = {};  // else it is taken back, to
+  uint64_t back_to = 0;                                     // this generation
 };
 
 // What a change is beside its edit.

@@ -103,6 +103,7 @@ void Writer::NoteGeneration(const DesiredState& state, const ChangeTerms& terms,
   if (terms.confirm_within) {
     pending_.Begin(now_());
     report.confirm_within = terms.confirm_within;
+    report.back_to = pending_.waiting()->back_to;
   }
   const std::string problem = generations_.Begin(state, report.changes, terms.by, now_());
   if (!problem.empty()) {

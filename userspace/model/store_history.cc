@@ -127,7 +127,10 @@ Status StoreHistory::Add(const Generation& generation, const DesiredState& state
   }
   auto write = WholeWrite::Prepare(PathOf(generation.number), text);
   if (!write) return Context(doing, write.error());
-  if (auto committed = write->Commit(); !committed) return Context(doing, committed.error());
+  if (auto committed = write->Commit(); !committed) {
+    static_cast<void>(RemoveForGood(PathOf(generation.number)));  // renamed and unsynced: it is to be tried again whole
+    return Context(doing, committed.error());
+  }
   return {};
 }
 

@@ -5,11 +5,13 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 #include "userspace/dataplane/verdict.h"
 #include "userspace/model/config_proto.h"
 #include "userspace/rpc/health_convert.h"
+#include "userspace/rpc/history_convert.h"
 
 namespace shunt {
 namespace {
@@ -157,6 +159,11 @@ v1::ChangeReply ToReply(const ChangeReport& report) {
   v1::ChangeReply reply;
   for (const std::string& change : report.changes) reply.add_changes(change);
   for (const std::string& warning : report.warnings) reply.add_warnings(warning);
+  reply.set_generation(report.generation);
+  if (report.confirm_within) {
+    reply.mutable_unconfirmed()->set_back_to(report.back_to);
+    reply.mutable_unconfirmed()->set_seconds_left(static_cast<uint64_t>(report.confirm_within->count()));
+  }
   return reply;
 }
 
@@ -166,6 +173,10 @@ v1::State ToState(const Snapshot& snapshot, const Capacities& capacities, const 
   state.set_max_reals(capacities.max_reals);
   state.set_max_flows(capacities.max_flows);
   state.set_host(std::string(ToString(snapshot.host)));
+  state.set_generation(snapshot.store->generation);
+  if (const auto& unconfirmed = snapshot.store->unconfirmed) {
+    *state.mutable_unconfirmed() = ToUnconfirmed(*unconfirmed, std::chrono::steady_clock::now());
+  }
   InterfaceNames names;
   for (const auto& [key, planned] : snapshot.plan.vips) {
     const auto found = snapshot.desired.vips.find(key);

@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "userspace/model/config_proto.h"
+#include "userspace/model/diff.h"
 #include "userspace/rpc/convert.h"
 #include "userspace/rpc/edit.h"
 #include "userspace/rpc/event_reader.h"
 #include "userspace/rpc/explain.h"
 #include "userspace/rpc/health_convert.h"
+#include "userspace/rpc/history_convert.h"
 
 namespace shunt {
 namespace {
@@ -58,36 +60,99 @@ class Admission {
 
 }  // namespace
 
-grpc::Status ShuntService::Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ChangeReply* reply) {
+// The context is null where no connection leads here (tests).
+ChangeTerms ShuntService::Terms(std::string by, const grpc::ServerContext* context) const {
+  const std::string caller = name_caller_ && context != nullptr ? name_caller_(*context) : "";
+  return {.by = caller.empty() ? std::move(by) : fmt::format("{} ({})", by, caller)};
+}
+
+grpc::Status ShuntService::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
+                                 v1::ChangeReply* reply) {
   const auto wanted = DesiredStateOf(request->config());
   if (!wanted) return ToGrpc(wanted.error());
-  return Answer(controller_.Apply(*wanted, request->dry_run()), reply);
+  ChangeTerms terms = Terms("apply", context);
+  terms.confirm_within = ConfirmWithin(request->confirm_seconds());
+  return Answer(controller_.Apply(*wanted, request->dry_run(), terms), reply);
 }
 
-grpc::Status ShuntService::AddVip(grpc::ServerContext*, const v1::VipRequest* request, v1::ChangeReply* reply) {
-  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::AddVip(state, request->vip()); }), reply);
+grpc::Status ShuntService::AddVip(grpc::ServerContext* context, const v1::VipRequest* request, v1::ChangeReply* reply) {
+  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::AddVip(state, request->vip()); }, false,
+                                 Terms("vip add", context)),
+                reply);
 }
 
-grpc::Status ShuntService::SetVip(grpc::ServerContext*, const v1::VipRequest* request, v1::ChangeReply* reply) {
-  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::SetVip(state, request->vip()); }), reply);
+grpc::Status ShuntService::SetVip(grpc::ServerContext* context, const v1::VipRequest* request, v1::ChangeReply* reply) {
+  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::SetVip(state, request->vip()); }, false,
+                                 Terms("vip set", context)),
+                reply);
 }
 
-grpc::Status ShuntService::RemoveVip(grpc::ServerContext*, const v1::RemoveVipRequest* request,
+grpc::Status ShuntService::RemoveVip(grpc::ServerContext* context, const v1::RemoveVipRequest* request,
                                      v1::ChangeReply* reply) {
-  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::RemoveVip(state, request->vip()); }), reply);
+  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::RemoveVip(state, request->vip()); }, false,
+                                 Terms("vip rm", context)),
+                reply);
 }
 
-grpc::Status ShuntService::AddReal(grpc::ServerContext*, const v1::RealRequest* request, v1::ChangeReply* reply) {
-  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::AddReal(state, *request); }), reply);
+grpc::Status ShuntService::AddReal(grpc::ServerContext* context, const v1::RealRequest* request,
+                                   v1::ChangeReply* reply) {
+  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::AddReal(state, *request); }, false,
+                                 Terms("real add", context)),
+                reply);
 }
 
-grpc::Status ShuntService::SetReal(grpc::ServerContext*, const v1::RealRequest* request, v1::ChangeReply* reply) {
-  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::SetReal(state, *request); }), reply);
+grpc::Status ShuntService::SetReal(grpc::ServerContext* context, const v1::RealRequest* request,
+                                   v1::ChangeReply* reply) {
+  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::SetReal(state, *request); }, false,
+                                 Terms("real set", context)),
+                reply);
 }
 
-grpc::Status ShuntService::RemoveReal(grpc::ServerContext*, const v1::RemoveRealRequest* request,
+grpc::Status ShuntService::RemoveReal(grpc::ServerContext* context, const v1::RemoveRealRequest* request,
                                       v1::ChangeReply* reply) {
-  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::RemoveReal(state, *request); }), reply);
+  return Answer(controller_.Edit([&](DesiredState& state) { return shunt::RemoveReal(state, *request); }, false,
+                                 Terms("real rm", context)),
+                reply);
+}
+
+grpc::Status ShuntService::Reload(grpc::ServerContext* context, const v1::ReloadRequest*, v1::ChangeReply* reply) {
+  return Answer(controller_.Reload(Terms("reload", context)), reply);
+}
+
+grpc::Status ShuntService::Rollback(grpc::ServerContext* context, const v1::RollbackRequest* request,
+                                    v1::ChangeReply* reply) {
+  ChangeTerms terms = Terms(fmt::format("rollback {}", request->generation()), context);
+  terms.confirm_within = ConfirmWithin(request->confirm_seconds());
+  return Answer(controller_.Rollback(request->generation(), request->dry_run(), std::move(terms)), reply);
+}
+
+grpc::Status ShuntService::Confirm(grpc::ServerContext*, const v1::ConfirmRequest*, v1::ConfirmReply* reply) {
+  const auto generation = controller_.Confirm();
+  if (!generation) return ToGrpc(generation.error());
+  reply->set_generation(*generation);
+  return grpc::Status::OK;
+}
+
+grpc::Status ShuntService::ListGenerations(grpc::ServerContext*, const v1::ListGenerationsRequest* request,
+                                           v1::Generations* reply) {
+  const auto generations = controller_.ListGenerations();
+  if (!generations) return ToGrpc(generations.error());
+  *reply =
+      ToGenerations(*generations, request->limit(), *controller_.snapshot()->store, std::chrono::steady_clock::now());
+  return grpc::Status::OK;
+}
+
+grpc::Status ShuntService::DiffGenerations(grpc::ServerContext*, const v1::DiffGenerationsRequest* request,
+                                           v1::Differences* reply) {
+  const uint64_t to = request->to() == 0 ? controller_.snapshot()->store->generation : request->to();
+  const auto before = controller_.LoadGeneration(request->from());
+  if (!before) return ToGrpc(before.error());
+  const auto after = controller_.LoadGeneration(to);
+  if (!after) return ToGrpc(after.error());
+  reply->set_from(request->from());
+  reply->set_to(to);
+  for (std::string& change : Diff(*before, *after)) reply->add_changes(std::move(change));
+  return grpc::Status::OK;
 }
 
 grpc::Status ShuntService::SetHost(grpc::ServerContext*, const v1::HostRequest* request, v1::ChangeReply* reply) {
