@@ -29,7 +29,7 @@ EditFunction To(DesiredState wanted) {
   };
 }
 
-std::string Unconfirmed(const TimedWriter& timed) { return timed.bench.folder.store() + ".history/unconfirmed.yaml"; }
+std::string NoteOf(const TimedWriter& timed) { return timed.bench.folder.store() + ".history/unconfirmed.yaml"; }
 
 // Two() is in force as generation 2, and Changed() waits as generation 3.
 struct Waiting : TimedWriter {
@@ -64,12 +64,12 @@ TEST_CASE("A change that nobody confirms is taken back when its time is up, as a
   Waiting timed;
   timed.RunFor(seconds(59));
   CHECK(timed.desired() == Changed());
-  CHECK(fs::exists(Unconfirmed(timed)));
+  CHECK(fs::exists(NoteOf(timed)));
   timed.RunFor(seconds(2));
   CHECK(timed.desired() == Two());
   CHECK(timed.bench.Stored() == Two());
   CHECK_FALSE(timed.waits());
-  CHECK_FALSE(fs::exists(Unconfirmed(timed)));
+  CHECK_FALSE(fs::exists(NoteOf(timed)));
   CHECK(timed.store().generation == 4);
   const auto generations = timed.writer.history().List().value();
   CHECK(generations.back().by == "shuntd: back to 2, for nobody confirmed 3");
@@ -82,7 +82,7 @@ TEST_CASE("A change that is confirmed in time stays") {
   timed.RunFor(seconds(30));
   CHECK(timed.writer.Confirm() == 3);
   CHECK_FALSE(timed.waits());
-  CHECK_FALSE(fs::exists(Unconfirmed(timed)));
+  CHECK_FALSE(fs::exists(NoteOf(timed)));
   timed.RunFor(seconds(60));
   CHECK(timed.desired() == Changed());
   CHECK(timed.store().generation == 3);
@@ -117,7 +117,7 @@ TEST_CASE("A rollback to the generation before takes a waiting change back at on
   REQUIRE(timed.writer.Change(To(Two()), false, {.by = "rollback 2", .rollback_to = 2}));
   CHECK(timed.desired() == Two());
   CHECK_FALSE(timed.waits());
-  CHECK_FALSE(fs::exists(Unconfirmed(timed)));
+  CHECK_FALSE(fs::exists(NoteOf(timed)));
   timed.RunFor(seconds(70));
   CHECK(timed.store().generation == 4);
 }
@@ -134,7 +134,7 @@ TEST_CASE("A daemon that starts while a change waits goes on waiting, and takes 
   next.now += seconds(3601);
   REQUIRE(next.writer.Tend());
   CHECK(next.writer.snapshot()->desired == Two());
-  CHECK_FALSE(fs::exists(Unconfirmed(timed)));
+  CHECK_FALSE(fs::exists(NoteOf(timed)));
 }
 
 TEST_CASE("A daemon that starts while a change waits lets it be confirmed") {
@@ -150,11 +150,11 @@ TEST_CASE("A daemon that starts while a change waits lets it be confirmed") {
 
 TEST_CASE("A change whose time ran out while no daemon ran is taken back at the start") {
   Waiting timed;
-  std::string text = TextOf(Unconfirmed(timed));
+  std::string text = TextOf(NoteOf(timed));
   const size_t line = text.find("# unconfirmed until: ");
   REQUIRE(line != std::string::npos);
   text.replace(line, text.find('\n', line) - line, "# unconfirmed until: 2001-01-01T00:00:00Z");
-  WriteText(Unconfirmed(timed), text);
+  WriteText(NoteOf(timed), text);
   Successor next(timed);
   CHECK(next.writer.due_at() <= next.now);
   REQUIRE(next.writer.Tend());
@@ -164,22 +164,22 @@ TEST_CASE("A change whose time ran out while no daemon ran is taken back at the 
 
 TEST_CASE("A clock on the wall that went back prolongs nothing beyond the whole time") {
   Waiting timed;
-  std::string text = TextOf(Unconfirmed(timed));
+  std::string text = TextOf(NoteOf(timed));
   const size_t line = text.find("# unconfirmed until: ");
   text.replace(line, text.find('\n', line) - line, "# unconfirmed until: 2999-01-01T00:00:00Z");
-  WriteText(Unconfirmed(timed), text);
+  WriteText(NoteOf(timed), text);
   Successor next(timed);
   CHECK(next.writer.snapshot()->store->unconfirmed->deadline == next.now + seconds(60));
 }
 
 TEST_CASE("A crash before the change was made leaves nothing that waits") {
   Waiting timed;
-  const std::string note = TextOf(Unconfirmed(timed));
+  const std::string note = TextOf(NoteOf(timed));
   REQUIRE(timed.writer.Change(To(Two()), false, {.by = "rollback 2", .rollback_to = 2}));
-  WriteText(Unconfirmed(timed), note);  // as if the change had not come to the store
+  WriteText(NoteOf(timed), note);  // as if the change had not come to the store
   Successor next(timed);
   CHECK_FALSE(next.writer.snapshot()->store->unconfirmed);
-  CHECK_FALSE(fs::exists(Unconfirmed(timed)));
+  CHECK_FALSE(fs::exists(NoteOf(timed)));
 }
 
 TEST_CASE("What stands in the note's place and is none is left alone, and nothing waits") {
@@ -188,13 +188,13 @@ TEST_CASE("What stands in the note's place and is none is left alone, and nothin
     CAPTURE(rubbish);
     TimedWriter timed;
     timed.Apply(Two());
-    WriteText(Unconfirmed(timed), rubbish);
+    WriteText(NoteOf(timed), rubbish);
     Successor next(timed);
     CHECK_FALSE(next.writer.snapshot()->store->unconfirmed);
     REQUIRE(next.writer.Tend());
     CHECK(next.writer.snapshot()->desired == Two());
     REQUIRE(next.writer.Change(To(Changed()), false));
-    CHECK(TextOf(Unconfirmed(timed)) == rubbish);
+    CHECK(TextOf(NoteOf(timed)) == rubbish);
   }
 }
 
@@ -205,7 +205,7 @@ TEST_CASE("A change that fails is not waited for") {
   REQUIRE_FALSE(timed.writer.Change(To(Changed()), false, Within(seconds(60))));
   timed.bench.dataplane.FailNone();
   CHECK_FALSE(timed.writer.snapshot()->store->unconfirmed);
-  CHECK_FALSE(fs::exists(Unconfirmed(timed)));
+  CHECK_FALSE(fs::exists(NoteOf(timed)));
   timed.RunFor(seconds(61));
   CHECK(timed.writer.snapshot()->store->generation == 2);
 }
@@ -213,7 +213,7 @@ TEST_CASE("A change that fails is not waited for") {
 TEST_CASE("A change that is to be confirmed is not made where that cannot be noted") {
   TimedWriter timed;
   timed.Apply(Two());
-  fs::create_directory(Unconfirmed(timed));
+  fs::create_directory(NoteOf(timed));
   timed.bench.dataplane.FailNone();
   const auto report = timed.writer.Change(To(Changed()), false, Within(seconds(60)));
   REQUIRE_FALSE(report);

@@ -103,7 +103,7 @@ struct Session {
       const auto state = LoadFile(text.substr(0, colon), kCapacities);
       if (!state) return std::unexpected(state.error());
       if (stored->state != *state || waits != (text.substr(colon + 1) == "waits")) continue;
-      fmt::print("{}\n", std::filesystem::path(text).filename().string());
+      fmt::print("{}\n", std::filesystem::path(text).filename().string());  // with what follows the colon
       return {};
     }
     return Fail(ErrorKind::kSystem, fmt::format("the store is none that may be; a change {}",
