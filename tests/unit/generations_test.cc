@@ -28,7 +28,8 @@ std::string PathOf(const Bench& bench, uint64_t number) {
 
 std::vector<uint64_t> NumbersOf(const Controller& controller) {
   std::vector<uint64_t> numbers;
-  for (const Generation& generation : controller.ListGenerations().value()) numbers.push_back(generation.number);
+  const auto generations = controller.ListGenerations().value();
+  for (const Generation& generation : generations) numbers.push_back(generation.number);
   return numbers;
 }
 
@@ -146,8 +147,8 @@ TEST_CASE("A history that cannot be written is a warning, the change is made, an
   WriteText(folder, "in the way");
   for (const DesiredState& state : {Two(), Changed()}) {
     const ChangeReport report = bench.Apply(state);
-    REQUIRE(report.warnings.size() == 1);
-    CHECK_THAT(report.warnings[0], Catch::Contains("the change is made") && Catch::Contains(folder));
+    REQUIRE_FALSE(report.warnings.empty());
+    CHECK_THAT(report.warnings.back(), Catch::Contains("the change is made") && Catch::Contains(folder));
   }
   CHECK(bench.Stored() == Changed());
   fs::remove(folder);
@@ -284,7 +285,7 @@ TEST_CASE("A store that cannot be reloaded is told with all its problems, and ch
   WriteText(path, "vips:\n  - vip: nonsense\n    colour: green\n");
   refused("nonsense");
   WriteText(path, "vips:\n  - vip: nonsense\n    colour: green\n");
-  refused(":3: vips[0].colour");
+  refused(":3: vips[0]: unknown key \"colour\"");
   WriteText(path, good.substr(0, good.size() / 2));
   refused(path + ":");
   WriteText(path, std::string("\0\1\2\xff\xfe", 5));
@@ -340,7 +341,9 @@ TEST_CASE("A change does not undo what somebody edited: it is refused until the 
 TEST_CASE("Changes that come at once are made one after another: none is lost, and each is a generation") {
   Bench bench({.max_vips = 8, .max_reals = 1024, .max_flows = 64});
   bench.Start();
-  bench.Apply(Two());
+  DesiredState state = Two();
+  state.vips[kVip].ring_size = 1009;
+  bench.Apply(state);
   constexpr int kThreads = 8;
   constexpr int kEach = 8;
   std::vector<std::thread> threads;
