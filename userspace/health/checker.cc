@@ -66,7 +66,7 @@ Checker::Impl::Impl(Controller& controller_in, CheckerOptions options_in, Netlin
       options(std::move(options_in)),
       netlink(std::move(netlink_in)),
       loop(std::move(loop_in)),
-      shared(ProbeShared::Create(*loop)),
+      shared(ProbeShared::Create(*loop, options.programs)),
       routes([this](std::span<const IpAddress> vips) { return LookUpRoutes(netlink, vips); },
              [this](std::span<const uint32_t> interfaces) -> Status {
                if (options.open_tunnel) return options.open_tunnel(interfaces);

@@ -13,11 +13,14 @@
 
 namespace shunt {
 
+class ProgramStarter;
+
 struct CheckerOptions {
   uint32_t max_in_flight = 4096;  // probes under way at once; what is due beyond that waits, and its lateness is told
   // Makes packets with the mark of an entry (dataplane/probe_mark.h) leave through that entry's tunnel, if they are
   // routed by one of these interfaces. Called on the checker's thread whenever others are needed.
   std::function<Status(std::span<const uint32_t> interface_indices)> open_tunnel;
+  ProgramStarter* programs = nullptr;  // who starts programs, and outlives the checker; null: the checker itself
 };
 
 class Checker {

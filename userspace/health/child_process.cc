@@ -83,7 +83,9 @@ StartFailure BecomeProgram(const Prepared& prepared) {
         syscall(SYS_setresuid, user.user, user.user, user.user) != 0)
       return {Step::kUser, errno};
   }
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return {Step::kUser, errno};
+  // After the change of user, which would undo it.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    return {Step::kUser, errno};
   execve(prepared.arguments[0], prepared.arguments.data(), prepared.environment.data());
   return {Step::kExecute, errno};
 }
@@ -205,27 +207,38 @@ Result<ChildProcess> ChildProcess::Start(const ChildCommand& command) {
 }
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
+    : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)), parent_(other.parent_) {}
 
 ChildProcess& ChildProcess::operator=(ChildProcess&& other) noexcept {
   std::swap(pid_, other.pid_);
   std::swap(pidfd_, other.pidfd_);
+  std::swap(parent_, other.parent_);
   return *this;
 }
 
 ChildProcess::~ChildProcess() {
   if (pid_ < 0) return;
-  Kill();
-  WaitFor(pid_);
+  if (parent_) {
+    parent_->Destroy(pid_);
+  } else {
+    Kill();
+    WaitFor(pid_);
+  }
 }
 
 void ChildProcess::Kill() const {
+  if (parent_ && pid_ > 0) return parent_->Kill(pid_);
   // As long as it is not reaped no other process or group can have its number.
   if (pid_ > 0) kill(-pid_, SIGKILL);
 }
 
 std::optional<ChildEnd> ChildProcess::Reap() {
   if (pid_ < 0) return std::nullopt;
+  if (parent_) {
+    const auto end = parent_->Reap(pid_);
+    if (end) pid_ = -1;
+    return end;
+  }
   siginfo_t info{};
   const auto id = static_cast<id_t>(pid_);
   if (waitid(P_PID, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0) return std::nullopt;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that runs beside the daemon: as another user, in a session of its own, with nothing of the daemon's but
-// what it is given. Never a shell. Called by the exec prober and the hook; one thread at a time.
-// Not here: how long it may run; whoever started it kills it.
+// what it is given. Never a shell. Called by the exec prober, the hook, and the process that starts programs for them
+// (program_starter.h); one thread at a time. Not here: how long it may run; whoever started it kills it.
 #pragma once
 
 #include <sys/types.h>
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "userspace/base/result.h"
@@ -41,15 +42,28 @@ struct ChildEnd {
   std::string ToString() const;  // "exit status 2", "killed by signal 9 (Killed)"
 };
 
+// Who has a program for its child, where that is another process than the one that asks about it.
+class ChildParent {
+ public:
+  virtual ~ChildParent() = default;
+  virtual void Kill(pid_t pid) = 0;
+  virtual std::optional<ChildEnd> Reap(pid_t pid) = 0;
+  virtual void Destroy(pid_t pid) = 0;  // kills it and forgets it
+};
+
 // Movable; destroying it kills the program.
 class ChildProcess {
  public:
+  // A child of `parent`, which outlives this.
+  ChildProcess(ChildParent& parent, pid_t pid, UniqueFd pidfd)
+      : pid_(pid), pidfd_(std::move(pidfd)), parent_(&parent) {}
   // Returns when the program runs: one that cannot be executed is an error. What it writes is lost.
   static Result<ChildProcess> Start(const ChildCommand& command);
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&& other) noexcept;
   ~ChildProcess();
 
+  pid_t pid() const { return pid_; }
   int descriptor() const { return pidfd_.get(); }  // a pidfd: readable when the program has ended
   void Kill() const;                               // with all that it started in its session's first process group
   // How it ended; nothing as long as it runs. Kills what it left behind. Not again after it told.
@@ -60,6 +74,7 @@ class ChildProcess {
 
   pid_t pid_ = -1;  // -1: none, or reaped
   UniqueFd pidfd_;
+  ChildParent* parent_ = nullptr;  // null: this process
 };
 
 }  // namespace shunt

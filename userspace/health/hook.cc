@@ -15,6 +15,7 @@
 
 #include "userspace/base/unique_fd.h"
 #include "userspace/health/child_process.h"
+#include "userspace/health/program_starter.h"
 
 namespace shunt {
 namespace {
@@ -92,11 +93,11 @@ void Hook::Impl::SkipOldest() {
 
 void Hook::Impl::Tell(const Event& event) {
   const std::string doing = fmt::format("event hook {}: event {} ({})", options.program, event.id, event.kind);
-  auto child =
-      ChildProcess::Start({.arguments = {options.program, event.kind, event.vip, event.real, event.interface},
-                           .environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-                           .user = user,
-                           .input = JsonLine(event)});
+  auto child = StartProgram(options.programs,
+                            {.arguments = {options.program, event.kind, event.vip, event.real, event.interface},
+                             .environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                             .user = user,
+                             .input = JsonLine(event)});
   if (!child) {
     LOG(WARNING) << doing << ": " << child.error().message;
     return;

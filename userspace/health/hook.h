@@ -13,11 +13,14 @@
 
 namespace shunt {
 
+class ProgramStarter;
+
 struct HookOptions {
   std::string program;  // absolute path
   std::string user = "nobody";
   std::chrono::milliseconds time_limit{10000};  // one that runs for longer is killed
   uint64_t max_waiting = 1000;                  // of more events that wait, the oldest are left out
+  ProgramStarter* programs = nullptr;           // who starts it, and outlives the hook; null: the hook itself
 };
 
 class Hook {

@@ -11,17 +11,18 @@
 namespace shunt {
 
 struct ProbeShared::Impl {
-  explicit Impl(EventLoop& loop) : curl(loop), icmp(loop) {}
+  Impl(EventLoop& loop, ProgramStarter* programs_in) : curl(loop), icmp(loop), programs(programs_in) {}
   CurlMultis curl;
   IcmpSockets icmp;
   TlsContexts tls;
+  ProgramStarter* const programs;
 };
 
 ProbeShared::ProbeShared(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ProbeShared::~ProbeShared() = default;
 
-std::unique_ptr<ProbeShared> ProbeShared::Create(EventLoop& loop) {
-  return std::unique_ptr<ProbeShared>(new ProbeShared(std::make_unique<Impl>(loop)));
+std::unique_ptr<ProbeShared> ProbeShared::Create(EventLoop& loop, ProgramStarter* programs) {
+  return std::unique_ptr<ProbeShared>(new ProbeShared(std::make_unique<Impl>(loop, programs)));
 }
 
 std::unique_ptr<Prober> MakeProber(const ProbeTarget& target, EventLoop& loop, ProbeShared& shared, OnOutcome done) {
@@ -46,7 +47,7 @@ std::unique_ptr<Prober> MakeProber(const ProbeTarget& target, EventLoop& loop, P
     case CheckKind::kIcmp:
       return MakeIcmpProber(target, loop, impl.icmp, std::move(done));
     case CheckKind::kExec:
-      return MakeExecProber(target, loop, std::move(done));
+      return MakeExecProber(target, loop, impl.programs, std::move(done));
   }
   return nullptr;
 }

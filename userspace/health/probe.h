@@ -17,6 +17,8 @@
 
 namespace shunt {
 
+class ProgramStarter;
+
 // The identity of a probe: VIPs that need the same share it. `check` has its kind and what belongs to the kind; all
 // about time and judgement, `port` and `via` are as in HealthCheck{}.
 struct ProbeTarget {
@@ -54,10 +56,11 @@ class Prober {
 
 using OnOutcome = std::function<void(Outcome)>;
 
-// What probers of all targets share: libcurl's multi handle, the ICMP sockets and the like.
+// What probers of all targets share: libcurl's multi handle, the ICMP sockets, who starts programs and the like.
 class ProbeShared {
  public:
-  static std::unique_ptr<ProbeShared> Create(EventLoop& loop);
+  // `programs` starts programs and outlives this; null: the probers start them.
+  static std::unique_ptr<ProbeShared> Create(EventLoop& loop, ProgramStarter* programs = nullptr);
   ~ProbeShared();  // after all probers
 
   struct Impl;

@@ -9,14 +9,15 @@
 #include "userspace/health/child_process.h"
 #include "userspace/health/probe_base.h"
 #include "userspace/health/probe_kinds.h"
+#include "userspace/health/program_starter.h"
 
 namespace shunt {
 namespace {
 
 class ExecProber : public TimedProber {
  public:
-  ExecProber(const ProbeTarget& target, EventLoop& loop, OnOutcome done)
-      : TimedProber(loop, std::move(done)), target_(target) {}
+  ExecProber(const ProbeTarget& target, EventLoop& loop, ProgramStarter* programs, OnOutcome done)
+      : TimedProber(loop, std::move(done)), target_(target), programs_(programs) {}
   ~ExecProber() override { Kill(); }
 
   uint32_t sockets() const override { return child_ ? 1 : 0; }
@@ -29,15 +30,17 @@ class ExecProber : public TimedProber {
       if (!user) return Fail(user.error().message);
       user_ = std::move(*user);
     }
-    auto child = ChildProcess::Start({
-        .arguments = target_.check.command,
-        .environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                        "SHUNT_REAL=" + target_.real.ToString(), "SHUNT_VIP_ADDRESS=" + target_.destination.ToString(),
-                        "SHUNT_PORT=" + std::to_string(target_.port),
-                        "SHUNT_TIMEOUT_MS=" + std::to_string(timeout.count())},
-        .user = *user_,
-        .input = {},
-    });
+    auto child =
+        StartProgram(programs_, {
+                                    .arguments = target_.check.command,
+                                    .environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                                                    "SHUNT_REAL=" + target_.real.ToString(),
+                                                    "SHUNT_VIP_ADDRESS=" + target_.destination.ToString(),
+                                                    "SHUNT_PORT=" + std::to_string(target_.port),
+                                                    "SHUNT_TIMEOUT_MS=" + std::to_string(timeout.count())},
+                                    .user = *user_,
+                                    .input = {},
+                                });
     if (!child) return Fail(child.error().message);
     child_ = std::move(*child);
     const auto watching = loop().Watch(child_->descriptor(), EPOLLIN, [this](uint32_t) { Ended(); });
@@ -61,14 +64,16 @@ class ExecProber : public TimedProber {
   }
 
   const ProbeTarget target_;
+  ProgramStarter* const programs_;
   std::optional<UserIds> user_;
   std::optional<ChildProcess> child_;
 };
 
 }  // namespace
 
-std::unique_ptr<Prober> MakeExecProber(const ProbeTarget& target, EventLoop& loop, OnOutcome done) {
-  return std::make_unique<ExecProber>(target, loop, std::move(done));
+std::unique_ptr<Prober> MakeExecProber(const ProbeTarget& target, EventLoop& loop, ProgramStarter* programs,
+                                       OnOutcome done) {
+  return std::make_unique<ExecProber>(target, loop, programs, std::move(done));
 }
 
 }  // namespace shunt

@@ -22,6 +22,7 @@ std::unique_ptr<Prober> MakeUdpProber(const ProbeTarget& target, EventLoop& loop
 std::unique_ptr<Prober> MakeDnsProber(const ProbeTarget& target, EventLoop& loop, OnOutcome done);
 std::unique_ptr<Prober> MakeIcmpProber(const ProbeTarget& target, EventLoop& loop, IcmpSockets& sockets,
                                        OnOutcome done);
-std::unique_ptr<Prober> MakeExecProber(const ProbeTarget& target, EventLoop& loop, OnOutcome done);
+std::unique_ptr<Prober> MakeExecProber(const ProbeTarget& target, EventLoop& loop, ProgramStarter* programs,
+                                       OnOutcome done);
 
 }  // namespace shunt

@@ -17,23 +17,6 @@ constexpr uint32_t kMinMss = 88;  // the least the kernel takes (TCP_MIN_MSS)
 
 }  // namespace
 
-SocketAddress::SocketAddress(const IpAddress& address, uint16_t port) {
-  if (address.family() == Family::kIpv4) {
-    auto* ipv4 = reinterpret_cast<sockaddr_in*>(&storage);
-    ipv4->sin_family = AF_INET;
-    ipv4->sin_port = htons(port);
-    const auto bytes = address.ipv4();
-    std::memcpy(&ipv4->sin_addr, bytes.data(), bytes.size());
-    length = sizeof(sockaddr_in);
-  } else {
-    auto* ipv6 = reinterpret_cast<sockaddr_in6*>(&storage);
-    ipv6->sin6_family = AF_INET6;
-    ipv6->sin6_port = htons(port);
-    std::memcpy(&ipv6->sin6_addr, address.bytes().data(), address.bytes().size());
-    length = sizeof(sockaddr_in6);
-  }
-}
-
 Status SetRoute(int fd, int family, int type, const ProbeRoute& route) {
   if (route.mark != 0 && setsockopt(fd, SOL_SOCKET, SO_MARK, &route.mark, sizeof(route.mark)) != 0)
     return FailErrno("marking the probe's socket", errno);

@@ -3,7 +3,6 @@
 // they share.
 #pragma once
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <string>
@@ -11,19 +10,9 @@
 #include "userspace/base/result.h"
 #include "userspace/base/unique_fd.h"
 #include "userspace/health/probe.h"
+#include "userspace/net/socket_address.h"
 
 namespace shunt {
-
-// An address as the socket calls want it: of its own family, IPv4 not as IPv6.
-struct SocketAddress {
-  SocketAddress(const IpAddress& address, uint16_t port);
-
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-  int family() const { return storage.ss_family; }
-
-  sockaddr_storage storage{};
-  socklen_t length = 0;
-};
 
 // Not blocking, ready to connect. `type`: SOCK_STREAM, SOCK_DGRAM.
 Result<UniqueFd> OpenProbeSocket(int family, int type, const ProbeRoute& route);
