@@ -3,6 +3,7 @@
 
 #include <glog/logging.h>
 #include <poll.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <array>
@@ -175,21 +176,39 @@ void Controller::Impl::RunOnWriter(void (Writer::*step)()) {
 
 Controller::Controller(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Result<std::unique_ptr<Controller>> Controller::Start(const std::string& store_path, Dataplane& dataplane,
-                                                      NextHopSource& next_hops, uint32_t kept_generations) {
+Result<std::unique_ptr<Controller>> Controller::Open(const std::string& store_path, Dataplane& dataplane,
+                                                     NextHopSource& next_hops, uint32_t kept_generations) {
   auto impl = std::make_unique<Impl>(store_path, dataplane, next_hops, kept_generations);
   auto queue = TaskQueue::Create();
   if (!queue) return std::unexpected(queue.error());
   impl->queue = std::move(*queue);
   if (auto adopted = impl->writer.Adopt(); !adopted) return std::unexpected(adopted.error());
-  Impl& running = *impl;
-  impl->thread = std::thread([&running] { running.Run(); });
   return std::unique_ptr<Controller>(new Controller(std::move(impl)));
+}
+
+void Controller::Run() {
+  impl_->thread = std::thread([impl = impl_.get()] { impl->Run(); });
+  pthread_setname_np(impl_->thread.native_handle(), "writer");
+}
+
+Result<std::unique_ptr<Controller>> Controller::Start(const std::string& store_path, Dataplane& dataplane,
+                                                      NextHopSource& next_hops) {
+  auto opened = Open(store_path, dataplane, next_hops);
+  if (opened) (*opened)->Run();
+  return opened;
 }
 
 Controller::~Controller() {
   impl_->queue->Close();
-  impl_->thread.join();
+  if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+bool Controller::Answers(milliseconds patience) {
+  // Shared: the task may run when nobody waits for it any more.
+  auto promise = std::make_shared<std::promise<void>>();
+  const auto answered = promise->get_future();
+  return impl_->queue->Post([promise] { promise->set_value(); }) &&
+         answered.wait_for(patience) == std::future_status::ready;
 }
 
 Result<ChangeReport> Controller::Apply(const DesiredState& wanted, bool dry_run, const ChangeTerms& terms) {
