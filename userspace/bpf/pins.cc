@@ -162,6 +162,17 @@ Status LockedFolder::RemoveIfEmpty() {
   return FailErrno("removing folder " + path_, errno);
 }
 
+Status LockedFolder::GiveTo(uid_t user, gid_t group) const {
+  std::error_code error;
+  if (fchown(fd_.get(), user, group) != 0) return FailErrno("giving away folder " + path_, errno);
+  for (std::filesystem::recursive_directory_iterator entry(path_, error), end; !error && entry != end;
+       entry.increment(error))
+    if (lchown(entry->path().c_str(), user, group) != 0)
+      return FailErrno("giving away pin " + entry->path().string(), errno);
+  if (error) return FailErrno("giving away the pins in " + path_, error.value());
+  return {};
+}
+
 std::string PinName(std::string name) {
   std::ranges::replace(name, '.', ':');
   return name;

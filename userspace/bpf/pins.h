@@ -4,6 +4,8 @@
 // (dataplane/kernel_pins.h). Called by userspace/dataplane and decap.cc; any thread.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
@@ -28,6 +30,9 @@ class LockedFolder {
   std::string within() const;
   Result<std::vector<std::string>> List() const;
   Status RemoveIfEmpty();  // one that its process may not remove stays
+  // The folder, the folders in it and their pins belong to that user from now on, whose process can still get there by
+  // within() where it may not walk the bpffs.
+  Status GiveTo(uid_t user, gid_t group) const;
 
  private:
   UniqueFd fd_;

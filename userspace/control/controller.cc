@@ -192,8 +192,8 @@ void Controller::Run() {
 }
 
 Result<std::unique_ptr<Controller>> Controller::Start(const std::string& store_path, Dataplane& dataplane,
-                                                      NextHopSource& next_hops) {
-  auto opened = Open(store_path, dataplane, next_hops);
+                                                      NextHopSource& next_hops, uint32_t kept_generations) {
+  auto opened = Open(store_path, dataplane, next_hops, kept_generations);
   if (opened) (*opened)->Run();
   return opened;
 }

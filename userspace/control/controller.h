@@ -29,17 +29,14 @@ class Controller {
   // `dataplane` and `next_hops` outlive the controller; `next_hops` is its alone from now on.
   // `kept_generations`: how many older stores are kept beside it.
   static Result<std::unique_ptr<Controller>> Start(const std::string& store_path, Dataplane& dataplane,
-<<<<<<< HEAD
                                                    NextHopSource& next_hops,
                                                    uint32_t kept_generations = kDefaultKeptGenerations);
-=======
-                                                   NextHopSource& next_hops);
   // Start() in two steps, for a caller that gives up rights in between, which only a thread can for itself: Open() does
   // all but start the writer thread, Run() starts it, once, and first of all that is called.
   static Result<std::unique_ptr<Controller>> Open(const std::string& store_path, Dataplane& dataplane,
-                                                  NextHopSource& next_hops);
+                                                  NextHopSource& next_hops,
+                                                  uint32_t kept_generations = kDefaultKeptGenerations);
   void Run();
->>>>>>> fc1a157 (control: open the controller before its thread, and ask whether the thread answers)
   ~Controller();  // finishes the changes under way and stops the thread; the data plane stays as it is
 
   // Each runs on the writer thread, one after another; the caller waits. An all-zero hash key in `wanted` means
@@ -63,17 +60,14 @@ class Controller {
   void NoteHealth(std::vector<HealthChange> changes);
   void PublishHealth(std::shared_ptr<const HealthReport> report);  // any thread
 
-<<<<<<< HEAD
   // Packets are balanced from now on: tells the host's state, as the first event that a hook can act on.
   void Ready();
   // The host leaves, until the end: told by an event, which is in the log when this returns. Waits for the changes
   // under way. Any thread.
   void Leave();
   void PublishInterfaces(InterfaceReport report);  // any thread
-=======
   // Whether the writer thread takes up a task within this time: else it hangs, or has a very long change to make.
   bool Answers(std::chrono::milliseconds patience);  // any thread
->>>>>>> fc1a157 (control: open the controller before its thread, and ask whether the thread answers)
 
   std::shared_ptr<const Snapshot> snapshot() const;    // any thread; never null
   std::shared_ptr<const HealthReport> health() const;  // any thread; never null

@@ -187,6 +187,10 @@ Status KernelDataplane::Impl::KeepProgram() {
   return pinned;
 }
 
+Status KernelDataplane::GivePins(uid_t user, gid_t group) {
+  return impl_->folder ? impl_->folder->GiveTo(user, group) : Status();
+}
+
 Status KernelDataplane::Detach() {
   const std::scoped_lock lock(impl_->attach_mutex);
   const auto owners = impl_->OwnerMapIds();

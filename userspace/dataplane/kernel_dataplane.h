@@ -47,6 +47,8 @@ class KernelDataplane final : public Dataplane {
   Result<std::vector<Attachment>> Attach();
   // The same for one interface, which may have come back; one that has the program keeps it. Any thread.
   Result<Attachment> AttachTo(const std::string& interface);
+  // The pins belong to that user from now on, as whom this process goes on.
+  Status GivePins(uid_t user, gid_t group);
   // Detaches from the interfaces of the options, closes the probes' tunnel on all interfaces, whoever opened it, and
   // removes every pin.
   Status Detach();
