@@ -210,9 +210,9 @@ TEST_CASE("Ten thousand problems arrive, the last of them as a number", "[rpc]")
   REQUIRE(reply.error().message.ends_with(" more lines"));
 }
 
-TEST_CASE("Only the daemon's user may open the socket, and it goes with the daemon", "[rpc]") {
+TEST_CASE("Only the daemon's user and group may open the socket, and it goes with the daemon", "[rpc]") {
   Daemon daemon;
-  REQUIRE(ModeOf(daemon.socket) == 0600);
+  REQUIRE(ModeOf(daemon.socket) == 0660);
   REQUIRE((ModeOf(daemon.folder / "run") & 0007) == 0);
   daemon.server.reset();
   REQUIRE_FALSE(std::filesystem::exists(daemon.socket));
@@ -226,7 +226,7 @@ TEST_CASE("Only the daemon's user may open the socket, and it goes with the daem
 
 TEST_CASE("A second daemon on a socket is refused and the first goes on", "[rpc]") {
   Daemon daemon;
-  const auto second = Server::Start(daemon.socket, *daemon.controller, daemon.dataplane);
+  const auto second = daemon.Serve(daemon.socket);
   REQUIRE_FALSE(second);
   REQUIRE(Contains(second.error().message, "another daemon answers there"));
   REQUIRE(daemon.client->GetState());
@@ -244,14 +244,14 @@ TEST_CASE("A socket that a dead daemon left is replaced, any other file is kept"
     REQUIRE(bind(dead.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
   }
   REQUIRE(std::filesystem::exists(stale));
-  const auto server = Server::Start(stale, *daemon.controller, daemon.dataplane);
+  const auto server = daemon.Serve(stale);
   REQUIRE(server);
-  REQUIRE(ModeOf(stale) == 0600);
+  REQUIRE(ModeOf(stale) == 0660);
   REQUIRE(ctl::Client::Connect(stale));
 
   const std::string file = daemon.folder / "file";
   std::ofstream(file) << "precious";
-  const auto refused = Server::Start(file, *daemon.controller, daemon.dataplane);
+  const auto refused = daemon.Serve(file);
   REQUIRE_FALSE(refused);
   REQUIRE(Contains(refused.error().message, "not a socket"));
   REQUIRE(std::filesystem::file_size(file) == 8);
@@ -260,7 +260,7 @@ TEST_CASE("A socket that a dead daemon left is replaced, any other file is kept"
 TEST_CASE("A socket path longer than the kernel takes is refused by both sides", "[rpc]") {
   Daemon daemon;
   const std::string path = daemon.folder / std::string(120, 'x');
-  const auto server = Server::Start(path, *daemon.controller, daemon.dataplane);
+  const auto server = daemon.Serve(path);
   REQUIRE_FALSE(server);
   REQUIRE(server.error().kind == ErrorKind::kInvalid);
   REQUIRE(ctl::Client::Connect(path).error().kind == ErrorKind::kInvalid);

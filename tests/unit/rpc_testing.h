@@ -55,12 +55,18 @@ struct RpcDaemon {
     auto started = Controller::Start(folder / "shunt.yaml", dataplane, next_hops);
     REQUIRE(started);
     controller = std::move(*started);
-    auto serving = Server::Start(socket, *controller, dataplane);
+    auto serving = Serve(socket);
     REQUIRE(serving);
     server = std::move(*serving);
     auto connected = ctl::Client::Connect(socket);
     REQUIRE(connected);
     client = std::move(*connected);
+  }
+
+  Result<std::unique_ptr<Server>> Serve(const std::string& path, ServerOptions options = {}) {
+    auto opened = ApiSocket::Open(path);
+    if (!opened) return std::unexpected(opened.error());
+    return Server::Start(std::move(*opened), std::move(options), *controller, dataplane);
   }
 
   void AddVipWithReals() {

@@ -12,6 +12,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <tuple>
+#include <utility>
 
 #include "userspace/base/unique_fd.h"
 #include "userspace/rpc/convert.h"
@@ -24,15 +28,15 @@ using std::chrono::seconds;
 constexpr seconds kReadDeadline{60};
 constexpr seconds kChangeDeadline{600};  // a large configuration is many map writes
 
-std::unexpected<Error> CannotReach(const std::string& socket_path, std::string_view why) {
+// Where a daemon is, as messages name it.
+std::unexpected<Error> CannotReach(const std::string& where, std::string_view why) {
   return Fail(ErrorKind::kSystem,
-              fmt::format("cannot reach shuntd at {}: {}; is it running? (systemctl status shuntd)", socket_path, why));
+              fmt::format("cannot reach shuntd at {}: {}; is it running? (systemctl status shuntd)", where, why));
 }
 
-std::unexpected<Error> UnknownCall(const std::string& socket_path) {
-  return Fail(
-      ErrorKind::kSystem,
-      fmt::format("shuntd at {} does not know this call; are shuntctl and shuntd of the same version?", socket_path));
+std::unexpected<Error> UnknownCall(const std::string& where) {
+  return Fail(ErrorKind::kSystem,
+              fmt::format("shuntd at {} does not know this call; are shuntctl and shuntd of the same version?", where));
 }
 
 // gRPC tells "no such file" and "not allowed" apart only deep inside its own words, so the socket is tried first.
@@ -49,15 +53,24 @@ Status TryConnect(const std::string& socket_path) {
   if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return {};
   if (errno == EACCES || errno == EPERM) {
     return Fail(ErrorKind::kSystem,
-                fmt::format("cannot reach shuntd at {}: {}; run shuntctl as root", socket_path, std::strerror(errno)));
+                fmt::format("cannot reach shuntd at {}: {}; run shuntctl as root or as a member of the "
+                            "socket's group",
+                            socket_path, std::strerror(errno)));
   }
   return CannotReach(socket_path, std::strerror(errno));
+}
+
+Result<std::string> ReadFile(const char* option, const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (file.is_open() && !file.bad() && !text.empty()) return text;
+  return Fail(ErrorKind::kSystem, fmt::format("{} {}: it cannot be read, or is empty", option, path));
 }
 
 }  // namespace
 
 struct Client::Impl {
-  std::string socket_path;
+  std::string where;
   std::unique_ptr<v1::Shunt::Stub> stub;
 
   template <class Request, class Reply>
@@ -68,16 +81,16 @@ struct Client::Impl {
     Reply reply;
     const grpc::Status status = ((*stub).*method)(&context, request, &reply);
     if (status.ok()) return reply;
-    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) return CannotReach(socket_path, status.error_message());
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) return CannotReach(where, status.error_message());
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
       return Fail(ErrorKind::kSystem, fmt::format("shuntd at {} did not answer within {} seconds; its log may say why "
                                                   "(journalctl -u shuntd)",
-                                                  socket_path, deadline.count()));
+                                                  where, deadline.count()));
     }
     if (status.error_code() == grpc::StatusCode::CANCELLED) {
-      return Fail(ErrorKind::kSystem, fmt::format("shuntd at {} stopped before it answered", socket_path));
+      return Fail(ErrorKind::kSystem, fmt::format("shuntd at {} stopped before it answered", where));
     }
-    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return UnknownCall(socket_path);
+    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return UnknownCall(where);
     return std::unexpected(FromGrpc(status));
   }
 };
@@ -87,6 +100,23 @@ Client::~Client() = default;
 
 Result<std::unique_ptr<Client>> Client::Connect(const std::string& socket_path) {
   if (const auto status = TryConnect(socket_path); !status) return std::unexpected(status.error());
+  return Make(socket_path, "unix:" + socket_path, grpc::InsecureChannelCredentials());
+}
+
+Result<std::unique_ptr<Client>> Client::ConnectTls(const TlsTarget& target) {
+  grpc::SslCredentialsOptions options;
+  for (const auto& [flag, file, text] : {std::tuple("--tls-ca", &target.ca, &options.pem_root_certs),
+                                         std::tuple("--tls-certificate", &target.certificate, &options.pem_cert_chain),
+                                         std::tuple("--tls-key", &target.key, &options.pem_private_key)}) {
+    auto read = ReadFile(flag, *file);
+    if (!read) return std::unexpected(read.error());
+    *text = std::move(*read);
+  }
+  return Make(target.address, "dns:///" + target.address, grpc::SslCredentials(options));
+}
+
+Result<std::unique_ptr<Client>> Client::Make(const std::string& where, const std::string& target,
+                                             const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   gpr_set_log_function([](gpr_log_func_args*) {});  // what matters reaches the user as an error
   grpc::ChannelArguments arguments;
   arguments.SetMaxSendMessageSize(kMaxRequestBytes);
@@ -94,9 +124,8 @@ Result<std::unique_ptr<Client>> Client::Connect(const std::string& socket_path) 
   arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   auto impl = std::make_unique<Impl>();
-  impl->socket_path = socket_path;
-  impl->stub = v1::Shunt::NewStub(
-      grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments));
+  impl->where = where;
+  impl->stub = v1::Shunt::NewStub(grpc::CreateCustomChannel(target, credentials, arguments));
   return std::unique_ptr<Client>(new Client(std::move(impl)));
 }
 
@@ -159,7 +188,7 @@ Result<v1::Events> Client::ListEvents(const v1::EventsRequest& request) {
 }
 
 struct EventStream::Impl {
-  std::string socket_path;
+  std::string where;
   grpc::ClientContext context;
   std::unique_ptr<grpc::ClientReader<v1::Event>> reader;
   std::atomic<bool> cancelled = false;
@@ -184,17 +213,17 @@ Result<std::optional<v1::Event>> EventStream::Next() {
   if (std::exchange(impl_->ended, true)) return std::nullopt;
   const grpc::Status status = impl_->reader->Finish();
   if (impl_->cancelled) return std::nullopt;
-  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return UnknownCall(impl_->socket_path);
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return UnknownCall(impl_->where);
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::CANCELLED) {
     return Fail(ErrorKind::kSystem, fmt::format("shuntd at {} went away: {}; when it runs again, follow again",
-                                                impl_->socket_path, status.error_message()));
+                                                impl_->where, status.error_message()));
   }
   return std::unexpected(FromGrpc(status));
 }
 
 std::unique_ptr<EventStream> Client::WatchEvents(const v1::EventsRequest& request) {
   auto impl = std::make_unique<EventStream::Impl>();
-  impl->socket_path = impl_->socket_path;
+  impl->where = impl_->where;
   impl->reader = impl_->stub->WatchEvents(&impl->context, request);
   return std::unique_ptr<EventStream>(new EventStream(std::move(impl)));
 }

@@ -9,6 +9,10 @@
 #include "userspace/base/result.h"
 #include "userspace/rpc/shunt.pb.h"
 
+namespace grpc {
+class ChannelCredentials;
+}
+
 namespace shunt::ctl {
 
 // Events as they happen. One thread reads; any may cancel.
@@ -26,8 +30,18 @@ class EventStream {
   std::unique_ptr<Impl> impl_;
 };
 
+// A daemon that listens on TCP, and the PEM files for talking to it.
+struct TlsTarget {
+  std::string address;      // 192.0.2.1:9870, lb1.example.net:9870
+  std::string ca;           // authority of the daemon's certificate
+  std::string certificate;  // ours
+  std::string key;
+};
+
 class Client {
  public:
+  // Fails if the files cannot be read or nobody answers there.
+  static Result<std::unique_ptr<Client>> ConnectTls(const TlsTarget& target);
   // Fails if nobody answers on the socket, with the remedy.
   static Result<std::unique_ptr<Client>> Connect(const std::string& socket_path);
   ~Client();
@@ -58,6 +72,9 @@ class Client {
  private:
   struct Impl;
   explicit Client(std::unique_ptr<Impl> impl);
+  // `where`: for messages; `target`: as gRPC names it.
+  static Result<std::unique_ptr<Client>> Make(const std::string& where, const std::string& target,
+                                              const std::shared_ptr<grpc::ChannelCredentials>& credentials);
   std::unique_ptr<Impl> impl_;
 };
 

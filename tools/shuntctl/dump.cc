@@ -14,7 +14,7 @@ namespace shunt::ctl {
 namespace {
 
 Status Dump(const Session& session) {
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto config = (*client)->GetConfig();
   if (!config) return std::unexpected(config.error());

@@ -99,7 +99,7 @@ Status Events(const Session& session, const EventsWords& given) {
   if (const auto status = words.status(); !status) return status;
   sigset_t ends{};
   if (given.follow) ends = Ender::BlockSignals();
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   if (given.follow) return Follow(session, **client, request, ends);
   const auto events = (*client)->ListEvents(request);

@@ -23,7 +23,7 @@ Status Explain(const Session& session, const ExplainWords& given) {
   request.set_source(words.Read(Endpoint::Parse(given.source)).ToString());
   request.set_destination(VipText(words, given.destination));
   if (const auto status = words.status(); !status) return status;
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto explanation = (*client)->Explain(request);
   if (!explanation) return std::unexpected(explanation.error());

@@ -20,7 +20,7 @@ Status Flows(const Session& session, const std::string& limit) {
   v1::ListFlowsRequest request;
   request.set_limit(words.Number("--limit", limit, 1, kMaxLimit));
   if (const auto status = words.status(); !status) return status;
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto flows = (*client)->ListFlows(request);
   if (!flows) return std::unexpected(flows.error());

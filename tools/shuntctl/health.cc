@@ -37,7 +37,7 @@ Status Show(const Session& session, const HealthWordsGiven& given) {
   v1::GetHealthRequest request;
   if (!given.vip.empty()) request.set_vip(VipText(words, given.vip));
   if (const auto status = words.status(); !status) return status;
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto health = (*client)->GetHealth(request);
   if (!health) return std::unexpected(health.error());
@@ -55,7 +55,7 @@ Status History(const Session& session, const HealthWordsGiven& given) {
   v1::EventsRequest request;
   request.set_real(AddressText(words, given.real));
   if (const auto status = words.status(); !status) return status;
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto events = (*client)->ListEvents(request);
   if (!events) return std::unexpected(events.error());

@@ -30,7 +30,7 @@ Status History(const Session& session, const HistoryWords& given) {
   v1::ListGenerationsRequest request;
   if (!given.count.empty()) request.set_limit(words.Number("-n", given.count, 1, kMaxKeptGenerations + 1));
   if (const auto status = words.status(); !status) return status;
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto generations = (*client)->ListGenerations(request);
   if (!generations) return std::unexpected(generations.error());
@@ -44,7 +44,7 @@ Status ShowDifferences(const Session& session, const HistoryWords& given) {
   request.set_from(GenerationNumber(words, given.from));
   if (!given.to.empty()) request.set_to(GenerationNumber(words, given.to));
   if (const auto status = words.status(); !status) return status;
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto differences = (*client)->DiffGenerations(request);
   if (!differences) return std::unexpected(differences.error());

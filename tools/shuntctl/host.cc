@@ -93,7 +93,7 @@ void PrintDrain(const Session& session, const v1::ChangeReply& reply, const Depa
 }
 
 Status DrainAndWait(const Session& session, seconds limit) {
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto reply = (*client)->SetHost(RequestOf(v1::HOST_STATE_DRAIN));
   if (!reply) return std::unexpected(reply.error());

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "tools/shuntctl/output.h"
 #include "tools/shuntctl/verbs.h"
@@ -28,6 +31,7 @@ Examples:
   shuntctl real add 203.0.113.10:443/tcp 10.0.0.11 --weight=10
   shuntctl apply -f lb.yaml --confirm=60s
   shuntctl -o json | jq '.vips[].vip'
+  shuntctl --address=lb1.example.net:9870 --tls-ca=ca.pem --tls-certificate=me.pem --tls-key=me.key health
 
 JSON keeps its keys and their meanings; new keys may come. Colour only on a terminal and without NO_COLOR.
 
@@ -69,6 +73,20 @@ std::vector<std::string> OptionNames(const CLI::App& root, const CLI::App& app) 
   return names;
 }
 
+// All four or none.
+Status CheckTarget(const TlsTarget& tls) {
+  const std::pair<const char*, const std::string*> options[] = {{"--address", &tls.address},
+                                                                {"--tls-ca", &tls.ca},
+                                                                {"--tls-certificate", &tls.certificate},
+                                                                {"--tls-key", &tls.key}};
+  const auto is_missing = [](const auto& option) { return option.second->empty(); };
+  const auto missing = std::ranges::find_if(options, is_missing);
+  if (missing == std::end(options) || std::ranges::all_of(options, is_missing)) return {};
+  return Fail(ErrorKind::kInvalid, fmt::format("{} is missing: a daemon on TCP takes --address, --tls-ca, "
+                                               "--tls-certificate and --tls-key",
+                                               missing->first));
+}
+
 Status CheckWords(const CLI::App& root, const Session& session) {
   const auto place = Deepest(root);
   const auto verbs = VerbNames(*place.app);
@@ -92,7 +110,7 @@ Status CheckWords(const CLI::App& root, const Session& session) {
   if (session.output != "table" && session.output != "json") {
     return Fail(ErrorKind::kInvalid, fmt::format("-o {}: expected one of table, json", Quote(session.output)));
   }
-  return {};
+  return CheckTarget(session.tls);
 }
 
 Status Run(const CLI::App& app, Session& session) {
@@ -110,6 +128,12 @@ int Main(int argc, char** argv) {
   app.add_option("-o,--output", session.output, "how to print: table or json")->type_name("table|json");
   app.add_option("--socket", session.socket, fmt::format("the daemon's socket ({})", kDefaultSocket))
       ->type_name("PATH");
+  app.add_option("--address", session.tls.address,
+                 "a daemon that listens on TCP, in place of the socket; needs the three files")
+      ->type_name("HOST:PORT");
+  app.add_option("--tls-ca", session.tls.ca, "authority of its certificate (PEM)")->type_name("FILE");
+  app.add_option("--tls-certificate", session.tls.certificate, "one's own certificate (PEM)")->type_name("FILE");
+  app.add_option("--tls-key", session.tls.key, "its key (PEM)")->type_name("FILE");
   app.allow_extras();
   app.footer(kFooter);
   for (const AddVerbs add : kVerbs) add(app, session);

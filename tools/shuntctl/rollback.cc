@@ -30,7 +30,7 @@ Status Rollback(const Session& session, const RollbackWords& given) {
 }
 
 Status Confirm(const Session& session) {
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto reply = (*client)->Confirm();
   if (!reply) return std::unexpected(reply.error());

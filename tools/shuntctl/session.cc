@@ -17,7 +17,7 @@ CLI::App* AddVerb(CLI::App& parent, Session& session, const VerbText& text, std:
   CLI::App* verb = parent.add_subcommand(text.name, text.description);
   std::string footer = fmt::format("Example:\n  {}\n", text.example);
   if (text.json != nullptr) footer += fmt::format("\nWith -o json:\n  {}\n", text.json);
-  footer += "\nOptions of every verb (-o table|json, --socket=PATH) and exit statuses: shuntctl --help\n";
+  footer += "\nOptions of every verb (-o table|json, --socket=PATH, --address=…) and exit statuses: shuntctl --help\n";
   verb->footer(footer);
   verb->fallthrough();   // -o and --socket may stand behind the verb
   verb->allow_extras();  // main.cc names them, with what is possible
@@ -39,8 +39,12 @@ void AddSwitch(CLI::App& verb, const char* names, std::optional<bool>& value, co
   verb.add_flag_function(names, [&value](int64_t count) { value = count > 0; }, description);
 }
 
+Result<std::unique_ptr<Client>> Connect(const Session& session) {
+  return session.tls.address.empty() ? Client::Connect(session.socket) : Client::ConnectTls(session.tls);
+}
+
 Result<v1::State> GetState(const Session& session) {
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   return (*client)->GetState();
 }
@@ -61,7 +65,7 @@ Result<v1::State> StateOf(const Session& session, const std::string& vip) {
 }
 
 Status PrintChange(const Session& session, const std::function<Result<v1::ChangeReply>(Client&)>& call, bool dry_run) {
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto reply = call(**client);
   if (!reply) return std::unexpected(reply.error());

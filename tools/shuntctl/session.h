@@ -21,6 +21,7 @@ inline constexpr const char* kDefaultSocket = "/run/shunt/shuntd.sock";
 struct Session {
   std::string output = "table";  // or "json"
   std::string socket = kDefaultSocket;
+  TlsTarget tls;  // no address: the socket is meant
   bool colour = false;
   std::function<Status()> action;  // of the verb on the command line
 
@@ -43,6 +44,9 @@ CLI::App* AddGroup(CLI::App& parent, const char* name, const char* description);
 // A flag that may be given either way, e.g. "--quic,!--no-quic", or not at all. (CLI11's own for an optional takes it
 // for a count, and sets it to 0 where the flag is absent.)
 void AddSwitch(CLI::App& verb, const char* names, std::optional<bool>& value, const char* description);
+
+// To the daemon that the global options name.
+Result<std::unique_ptr<Client>> Connect(const Session& session);
 
 // The daemon's state, whole or of one VIP, which must be there.
 Result<v1::State> GetState(const Session& session);

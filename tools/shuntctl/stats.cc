@@ -50,7 +50,7 @@ Status Stats(const Session& session, const StatsWords& given) {
   Words words;
   const uint32_t interval = given.watch.empty() ? 0 : words.Number("--watch", given.watch, 1, 86400);
   if (const auto status = words.status(); !status) return status;
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   auto state = (*client)->GetState();
   if (!state) return std::unexpected(state.error());

@@ -11,7 +11,7 @@ namespace shunt::ctl {
 namespace {
 
 Status Verdicts(const Session& session, bool all) {
-  auto client = Client::Connect(session.socket);
+  auto client = Connect(session);
   if (!client) return std::unexpected(client.error());
   const auto verdicts = (*client)->GetVerdicts();
   if (!verdicts) return std::unexpected(verdicts.error());

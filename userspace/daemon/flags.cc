@@ -193,6 +193,7 @@ Result<DaemonOptions> ParseFlags(int argc, char** argv) {
   options.leave.traffic_limit =
       std::chrono::seconds(InRange("leave_seconds", FLAGS_leave_seconds, 0, kMaxLeaveSeconds, problems));
   options.detach_on_exit = FLAGS_detach_on_exit;
+  options.access = ReadAccessFlags(options.event_hook, problems);
   if (problems.empty()) return options;
   return Fail(ErrorKind::kInvalid, fmt::format("{}\nshuntd --help lists the flags", fmt::join(problems, "\n")));
 }

@@ -119,10 +119,16 @@ void BlockSignals() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
-void AwaitStopSignal(const std::function<void()>& reload) {
+void AwaitStopSignal(const WhileServing& serving) {
   const sigset_t signals = StopAndReloadSignals();
+  const auto pause = std::chrono::nanoseconds(serving.pause).count();
+  const timespec left{.tv_sec = pause / 1'000'000'000, .tv_nsec = pause % 1'000'000'000};
   int signal_number = 0;
-  while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP) reload();
+  while (signal_number <= 0 || signal_number == SIGHUP) {
+    if (signal_number == SIGHUP) serving.reload();
+    serving.meanwhile();
+    signal_number = sigtimedwait(&signals, nullptr, &left);
+  }
   LOG(INFO) << "leaving: " << (signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 

@@ -21,8 +21,13 @@ struct LeaveOptions {
 // SIGTERM, SIGINT and SIGHUP, before the first thread starts, so that only the functions below see them.
 void BlockSignals();
 
-// Waits for the first of SIGTERM and SIGINT; logs which. `reload` is called for each SIGHUP before it.
-void AwaitStopSignal(const std::function<void()>& reload);
+// Waits for the first of SIGTERM and SIGINT; logs which.
+struct WhileServing {
+  std::function<void()> reload;     // for each SIGHUP
+  std::function<void()> meanwhile;  // at once, and again after each pause
+  std::chrono::milliseconds pause{};
+};
+void AwaitStopSignal(const WhileServing& serving);
 
 // Stops announcing, then waits for traffic to move away: the host's state becomes leaving, the hook (null: none) is
 // told and runs to its end, and then no packet for a VIP has come for a while, or the time is up. Another signal ends

@@ -3,110 +3,164 @@
 
 #include <fmt/format.h>
 #include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <filesystem>
+#include <thread>
+#include <utility>
+#include <vector>
 
-#include "userspace/base/unique_fd.h"
+#include "userspace/net/socket_address.h"
+#include "userspace/rpc/acceptor.h"
 #include "userspace/rpc/convert.h"
+#include "userspace/rpc/guarded_service.h"
 #include "userspace/rpc/service.h"
+#include "userspace/rpc/tls.h"
 
 namespace shunt {
 namespace {
 
-constexpr mode_t kFolderMode = 0750;
-constexpr mode_t kAllButOwnersReadWrite = 0177;
 constexpr std::chrono::seconds kShutdownGrace{5};  // then calls under way are cancelled
+constexpr size_t kMaxConnections = 128;            // of each kind, so that readers cannot keep admins out
+constexpr int kMaxCallsOfConnection = 64;
+constexpr int kMaxIdleMs = 600 * 1000;  // a connection without a call for so long is closed
+constexpr int kMaxHandshakeMs = 10 * 1000;
 
-Status MakeFolder(const std::string& socket_path) {
-  const std::string folder = std::filesystem::path(socket_path).parent_path().string();
-  if (folder.empty() || mkdir(folder.c_str(), kFolderMode) == 0 || errno == EEXIST) return {};
-  return FailErrno(fmt::format("creating folder {} for the API's socket", folder), errno);
+grpc::Status MayNot(const std::string& remedy) {
+  return {grpc::StatusCode::PERMISSION_DENIED, "changing what Shunt does: this connection may only read; " + remedy};
 }
 
-Result<sockaddr_un> AddressOf(const std::string& socket_path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (socket_path.empty() || socket_path.size() >= sizeof(address.sun_path)) {
-    return Fail(ErrorKind::kInvalid, fmt::format("socket {}: its path must have 1 to {} characters", socket_path,
-                                                 sizeof(address.sun_path) - 1));
-  }
-  std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
-  return address;
+// Who connected to a Unix socket, as the kernel knows it.
+std::optional<uid_t> UserOf(int connection) {
+  ucred peer{};
+  socklen_t length = sizeof(peer);
+  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return std::nullopt;
+  return peer.uid;
 }
 
-// Removes what a daemon that died left behind, and nothing else.
-Status RemoveStaleSocket(const std::string& socket_path, const sockaddr_un& address) {
-  struct stat status{};
-  if (lstat(socket_path.c_str(), &status) != 0) {
-    if (errno == ENOENT) return {};
-    return FailErrno(fmt::format("socket {}", socket_path), errno);
-  }
-  if (!S_ISSOCK(status.st_mode)) {
-    return Fail(ErrorKind::kExists, fmt::format("socket {}: a file that is not a socket stands there; remove it or "
-                                                "choose another path with --socket",
-                                                socket_path));
-  }
-  // Not blocking: a daemon that is alive but accepts nothing has a full queue (EAGAIN).
-  const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe.valid()) return FailErrno(fmt::format("socket {}: asking whether a daemon answers", socket_path), errno);
-  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 || errno == EAGAIN) {
-    return Fail(ErrorKind::kExists, fmt::format("socket {}: another daemon answers there; stop it (systemctl stop "
-                                                "shuntd) or choose another path with --socket",
-                                                socket_path));
-  }
-  if (errno != ECONNREFUSED) {
-    return FailErrno(fmt::format("socket {}: asking whether a daemon answers", socket_path), errno);
-  }
-  if (unlink(socket_path.c_str()) != 0 && errno != ENOENT) {
-    return FailErrno(fmt::format("removing the stale socket {}", socket_path), errno);
-  }
-  return {};
+std::unique_ptr<grpc::Server> Build(grpc::ServerBuilder& builder, grpc::Service& service) {
+  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  builder.SetMaxSendMessageSize(kMaxReplyBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsOfConnection);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kMaxIdleMs);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kMaxHandshakeMs);
+  builder.RegisterService(&service);
+  return builder.BuildAndStart();
 }
+
+// A service for connections with the same rights, and what serves it.
+struct Gate {
+  Gate(ShuntService& service, GuardedService::Judge may_change) : guarded(service, std::move(may_change)) {}
+  bool StartOnDescriptors() {
+    grpc::ServerBuilder builder;
+    server = Build(builder, guarded);
+    reception = {.max_connections = kMaxConnections,
+                 .serve = [this](UniqueFd fd) { grpc::AddInsecureChannelFromFd(server.get(), fd.Release()); }};
+    return server != nullptr;
+  }
+
+  GuardedService guarded;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> external;
+  std::unique_ptr<grpc::Server> server;  // destroyed before the service it calls
+  Reception reception;
+};
 
 }  // namespace
 
 struct Server::Impl {
-  Impl(Controller& controller, Dataplane& dataplane) : service(controller, dataplane) {}
+  Impl(ApiSocket socket_in, ServerOptions options_in, Controller& controller, Dataplane& dataplane)
+      : socket(std::move(socket_in)),
+        options(std::move(options_in)),
+        service(controller, dataplane),
+        changers(service, [](const grpc::ServerContext&) { return grpc::Status::OK; }),
+        readers(service,
+                [](const grpc::ServerContext&) {
+                  return MayNot("run shuntctl as root, or name the user in shuntd's --admins");
+                }),
+        tls(service, [this](const grpc::ServerContext& context) { return JudgeCertificate(context); }) {}
 
+  bool MayChange(uid_t user) const { return user == 0 || user == geteuid() || options.admins.contains(user); }
+  grpc::Status JudgeCertificate(const grpc::ServerContext& context) const;
+  Status StartTls();
+
+  const ApiSocket socket;
+  const ServerOptions options;
   ShuntService service;
-  std::unique_ptr<grpc::Server> server;  // destroyed before the service it calls
+  Gate changers, readers, tls;
+  std::vector<std::unique_ptr<Acceptor>> acceptors;
 };
+
+grpc::Status Server::Impl::JudgeCertificate(const grpc::ServerContext& context) const {
+  const auto& admins = options.tls->admins;
+  const auto names = NamesOfCaller(context);
+  if (std::ranges::any_of(names, [&](const std::string& name) { return admins.contains(name); }))
+    return grpc::Status::OK;
+  return MayNot("name one of the client certificate's names in shuntd's --tls_admins");
+}
+
+Status Server::Impl::StartTls() {
+  if (auto usable = CheckTlsFiles(options.tls->files); !usable) return usable;
+  grpc::ServerBuilder builder;
+  tls.external = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, MakeTlsCredentials(options.tls->files));
+  tls.server = Build(builder, tls.guarded);
+  if (!tls.server) return Fail(ErrorKind::kSystem, "starting the API over TLS: gRPC refused");
+  tls.reception = {.max_connections = kMaxConnections, .serve = [this](UniqueFd fd) {
+                     grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+                     connection.listener_fd = options.tcp.get();
+                     connection.fd = fd.Release();
+                     tls.external->HandleNewConnection(&connection);
+                   }};
+  auto acceptor = Acceptor::Start("api-tls", options.tcp.get(), [this](int) { return &tls.reception; });
+  if (!acceptor) return std::unexpected(acceptor.error());
+  acceptors.push_back(std::move(*acceptor));
+  return {};
+}
+
+Result<UniqueFd> ListenTcp(const Endpoint& endpoint) {
+  const std::string doing = "listening on " + endpoint.ToString();
+  const bool ipv4 = endpoint.address.family() == Family::kIpv4;
+  UniqueFd fd(socket(ipv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return FailErrno(doing, errno);
+  constexpr int kOn = 1;
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &kOn, sizeof(kOn));
+  const SocketAddress address(endpoint.address, endpoint.port);
+  if (bind(fd.get(), address.get(), address.length) != 0 || listen(fd.get(), SOMAXCONN) != 0)
+    return FailErrno(doing, errno);
+  return fd;
+}
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Result<std::unique_ptr<Server>> Server::Start(const std::string& socket_path, Controller& controller,
+Result<std::unique_ptr<Server>> Server::Start(ApiSocket socket, ServerOptions options, Controller& controller,
                                               Dataplane& dataplane) {
-  const auto address = AddressOf(socket_path);
-  if (!address) return std::unexpected(address.error());
-  if (const auto status = MakeFolder(socket_path); !status) return std::unexpected(status.error());
-  if (const auto status = RemoveStaleSocket(socket_path, *address); !status) return std::unexpected(status.error());
-
-  auto impl = std::make_unique<Impl>(controller, dataplane);
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("unix:" + socket_path, grpc::InsecureServerCredentials());
-  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
-  builder.SetMaxSendMessageSize(kMaxReplyBytes);
-  builder.RegisterService(&impl->service);
-  // gRPC listens as soon as it binds, so the mode must be right from the first moment: a chmod would be late.
-  const mode_t mask_before = umask(kAllButOwnersReadWrite);
-  impl->server = builder.BuildAndStart();
-  umask(mask_before);
-  if (!impl->server) {
-    return Fail(ErrorKind::kSystem,
-                fmt::format("socket {}: gRPC could not listen there; is its folder writable?", socket_path));
-  }
-  return std::unique_ptr<Server>(new Server(std::move(impl)));
+  auto impl = std::make_unique<Impl>(std::move(socket), std::move(options), controller, dataplane);
+  Impl& running = *impl;
+  if (!running.changers.StartOnDescriptors() || !running.readers.StartOnDescriptors())
+    return Fail(ErrorKind::kSystem, "starting the API: gRPC refused");
+  std::unique_ptr<Server> server(new Server(std::move(impl)));
+  if (running.options.tls)
+    if (auto started = running.StartTls(); !started) return std::unexpected(started.error());
+  auto acceptor = Acceptor::Start("api", running.socket.fd(), [&running](int connection) {
+    const auto user = UserOf(connection);
+    return user && running.MayChange(*user) ? &running.changers.reception : &running.readers.reception;
+  });
+  if (!acceptor) return std::unexpected(acceptor.error());
+  running.acceptors.push_back(std::move(*acceptor));
+  return server;
 }
 
 Server::~Server() {
-  impl_->server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
-  impl_->server->Wait();
+  impl_->acceptors.clear();
+  const auto deadline = std::chrono::system_clock::now() + kShutdownGrace;
+  std::vector<std::thread> stopping;  // all at once, so that the grace is not given three times
+  for (Gate* const gate : {&impl_->changers, &impl_->readers, &impl_->tls})
+    if (gate->server) stopping.emplace_back([gate, deadline] { gate->server->Shutdown(deadline); });
+  for (std::thread& thread : stopping) thread.join();
 }
 
 }  // namespace shunt
