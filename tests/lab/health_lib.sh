@@ -52,8 +52,13 @@ health_settings() { echo 'defaults: { udp_idle_seconds: 1, slow_start_seconds: 0
 
 # kinds_up KIND…: servers of these kinds, a VIP with a check for each, and every real up
 kinds_up() {
-  local kind
   servers_up "$@"
+  kinds_checked "$@"
+}
+
+# The same where the servers run.
+kinds_checked() {
+  local kind
   exec_check_file
   {
     health_settings
