@@ -2,11 +2,12 @@
 # shellcheck shell=bash
 # What the lab tests share: cases with sentences for names, a lab of their own, its one trap, the usual VIPs. Each test
 # is a script that sources this, defines functions, names them with `it`, and ends with `finish`.
-# Not here: the lab (scripts/lib/lab.sh), traffic (scripts/lib/traffic.sh).
+# Not here: the lab (scripts/lib/lab.sh), traffic (scripts/lib/traffic.sh, downloads.sh).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib/common.sh"
 source "$SHUNT_ROOT/scripts/lib/lab.sh"
 source "$SHUNT_ROOT/scripts/lib/traffic.sh"
+source "$SHUNT_ROOT/scripts/lib/downloads.sh"
 
 VIP4=${LAB_VIPS4[0]} VIP6=${LAB_VIPS6[0]}
 PASSED=0 FAILED=0 FINISHED=no
@@ -186,44 +187,7 @@ some_slots() { (($(slots "$1" "$2") > 0)); }
 no_slots() { (($(slots "$1" "$2") == 0)); }
 all_stable() { no_slots "$1" moving_slots && no_slots "$1" slots_with_exceptions; }
 
-# ---- downloads: nginx gives 4 kB/s of /crawl/page, which pages_up made, to each; a curl has 200 of them
-
-CURL_DOWNLOADS=200
-
-pages_up() { # SECONDS
-  local n
-  head -c $(($1 * 4096)) /dev/urandom >"$SCRATCH/page"
-  for n in 1 2 3 4; do cp "$SCRATCH/page" "$LAB/real$n/www/page"; done
-}
-
-# downloads_start CURLS: each from an address of its own, so that nothing else is counted; waits until all are under way
-downloads_start() {
-  local i client
-  : >"$SCRATCH/downloaders"
-  for i in $(seq "$1"); do
-    client=client$((i % 2 + 1))
-    fresh_addresses "$client"
-    echo "$FRESH4" >>"$SCRATCH/downloaders"
-    lab_start "$client" "downloads$i" curl -sS --no-progress-meter -Z --parallel-immediate --interface "$FRESH4" \
-      --parallel-max "$CURL_DOWNLOADS" --no-keepalive --connect-timeout 10 --max-time 120 -o /dev/null \
-      -w '%{http_code} %{size_download}\n' "http://$VIP4/crawl/page?n=[1-$CURL_DOWNLOADS]"
-  done
-  poll 20 downloads_run "$1" ||
-    { echo "$(all_connections) of $(($1 * CURL_DOWNLOADS)) downloads are under way"; return 1; }
-}
-
-connections() { lab_in "real$1" ss -Htn state established '( sport = :80 )' | grep -cFwf "$SCRATCH/downloaders" || true; }
-all_connections() {
-  local n sum=0
-  for n in 1 2 3 4; do sum=$((sum + $(connections "$n"))); done
-  echo "$sum"
-}
-downloads_run() { (($(all_connections) == $1 * CURL_DOWNLOADS)); }
-
-downloads_ended() {
-  local i
-  for i in $(seq "$1"); do lab_stopped "client$((i % 2 + 1))" "downloads$i" || return 1; done
-}
+# ---- downloads (scripts/lib/downloads.sh)
 
 # expect_whole_downloads CURLS: every one under way still, and whole in the end
 expect_whole_downloads() {
