@@ -238,7 +238,7 @@ hitless_say_where() {
 HITLESS_COLUMNS='event|packets|lost|duplicated|moved|failed|seconds'
 hitless_table() {
   printf '\n'
-  { echo "$HITLESS_COLUMNS"; cat "$HITLESS_TABLE"; } | column -t -s '|' -R 2,3,4,5,6,7
+  { echo "$HITLESS_COLUMNS"; [[ ! -e $HITLESS_TABLE ]] || cat "$HITLESS_TABLE"; } | column -t -s '|' -R 2,3,4,5,6,7
   printf '\n'
 }
 
