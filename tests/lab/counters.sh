@@ -33,12 +33,15 @@ the_same_is_shown() { # SIGNAL
   ctl real set "$TCP4" "$(real_of "$TCP4" 1)" --weight="$((RANDOM % 50 + 20))" >/dev/null
   poll 20 some_slots "$TCP4" moving_slots
   poll 20 all_reals_up
+  poll 20 nothing_is_in_between
   shown >"$SCRATCH/before"
   lab_daemon_stop 1 "$1"
   lab_daemon_start 1 --metrics_listen="$COUNTERS_LISTEN"
   poll 10 shows "$SCRATCH/before" || { shown | diff "$SCRATCH/before" -; return 1; }
   some_slots "$TCP4" moving_slots
 }
+# Moving slots stay so for ten minutes; those that have settled are stable as soon as no flow of theirs is remembered.
+nothing_is_in_between() { [[ $(ctl -o json | jq '[.vips[].settling.slots_with_exceptions] | add') == 0 ]]; }
 all_reals_up() { [[ $(ctl -o json health | jq '[.vips[].reals[] | select(.health != "up")] | length') == 0 ]]; }
 
 # A VIP that is made again counts from nothing.

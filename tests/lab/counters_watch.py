@@ -18,8 +18,8 @@ from collections.abc import Iterator
 
 PAUSE_SECONDS = 0.2
 DEADLINE_SECONDS = 5
-# What the daemon itself does; it says in shuntd(8) that these begin anew with it.
-OF_THE_PROCESS = ("shunt_probes_total", "shunt_events_total")
+# What the daemon itself does, and its web server: these begin anew with it.
+OF_THE_PROCESS = ("shunt_probes_total", "shunt_events_total", "exposer_")
 
 Counters = Iterator[tuple[str, float]]
 
@@ -59,7 +59,7 @@ def of_metrics(text: str) -> Counters:
         elif not line.startswith("#"):
             name, _, value = line.rpartition(" ")
             family = name.partition("{")[0]
-            if family in families and family not in OF_THE_PROCESS:
+            if family in families and not family.startswith(OF_THE_PROCESS):
                 yield name, float(value)
 
 
