@@ -18,6 +18,7 @@ HITLESS_NUMBERED4="${LAB_VIPS4[0]}:$NUMBERED_PORT/udp" HITLESS_NUMBERED6="[${LAB
 HITLESS_VIPS=("$HITLESS_WEB4" "$HITLESS_WEB6" "$HITLESS_NUMBERED4" "$HITLESS_NUMBERED6")
 HITLESS_OTHER="${LAB_VIPS4[1]}:80/tcp" # whose changes are nobody else's business
 HITLESS_LATE_SECONDS=5
+HITLESS_EVENT_SECONDS=15 # for so long at least an event finds every download under way
 HITLESS_TABLE=$SCRATCH/table
 
 hitless_ctl() { lab_ctl 1 "$@"; }
@@ -173,12 +174,12 @@ hitless_failed() {
 
 # ---- links: what their queues have dropped so far, "NODE DEVICE COUNT" each. Nobody else can have lost it then.
 
+HITLESS_NODES=(client1 router balancer1 real1 real2 real3 real4)
 hitless_link_drops() {
   local node
-  for node in client1 router balancer1 real1 real2 real3 real4; do
-    ip -n "$(lab_namespace "$node")" -s -j link | jq -r --arg node "$node" \
-      '.[] | select(.ifname != "lo") | "\($node) \(.ifname) \(.stats64.tx.dropped + .stats64.rx.dropped)"'
-  done
+  for node in "${HITLESS_NODES[@]}"; do ip -n "$(lab_namespace "$node")" -s -j link; done |
+    jq -rs --arg nodes "${HITLESS_NODES[*]}" '($nodes | split(" ")) as $nodes | to_entries[] | $nodes[.key] as $node
+      | .value[] | select(.ifname != "lo") | "\($node) \(.ifname) \(.stats64.tx.dropped + .stats64.rx.dropped)"'
 }
 
 # hitless_links_lost FILE: what was dropped since FILE was written, in words; nothing if nothing was
@@ -193,7 +194,7 @@ hitless_links_lost() {
 hitless_event() {
   local name=$1 phase start failed status
   shift
-  hitless_downloads_last 15
+  hitless_downloads_last "$HITLESS_EVENT_SECONDS"
   numbered_next_phase
   phase=$(numbered_phase) start=$(now_ms) failed=$(hitless_failed)
   hitless_link_drops >"$SCRATCH/links"
