@@ -28,10 +28,11 @@ hitless_real() { if [[ $1 == \[* ]]; then echo "${LAB_REALS6[$2 - 1]}"; else ech
 
 # hitless_file TRACKING WEIGHT…: a configuration; real1, real2, … with these weights in all VIPs that have traffic. Slots
 # settle within seconds: each event finds some that still move, and some that have settled since.
+HITLESS_TCP_SETTLE_SECONDS=12
 hitless_file() {
   local tracking=$1 vip n reals
   shift
-  echo "defaults: { tracking: $tracking, udp_idle_seconds: 4, tcp_settle_seconds: 12, slow_start_seconds: 2 }"
+  echo "defaults: { tracking: $tracking, udp_idle_seconds: 4, tcp_settle_seconds: $HITLESS_TCP_SETTLE_SECONDS, slow_start_seconds: 2 }"
   echo 'vips:'
   for vip in "${HITLESS_VIPS[@]}"; do
     reals=()
@@ -53,6 +54,7 @@ hitless_resolved() { [[ $(hitless_ctl -o json real list | jq '[.reals[] | select
 
 numbered_start() { # SECONDS, at most
   local n reals=()
+  rm -f "$LAB/numbered.json"
   for n in 1 2 3 4; do reals+=("--real=real$n=$(lab_namespace "real$n")"); done
   lab_start client1 numbered "$SHUNT_ROOT/scripts/lib/numbered_flows.py" --status="$LAB/numbered.json" --rate="$NUMBERED_RATE" \
     --seconds="$1" --port="$NUMBERED_PORT" --client="$(lab_namespace client1)" --vip="${LAB_VIPS4[0]}" \
@@ -105,7 +107,7 @@ hitless_downloads_up() {
 
 # hitless_downloads_last SECONDS: every download under way has so long to go; else another takes its place
 hitless_downloads_last() {
-  local file client count a b turn begun all seconds
+  local file client count a b turn begun all seconds fresh=no
   [[ -e $LAB/places/all ]] || return 0
   read -r all seconds <"$LAB/places/all"
   for file in "$LAB"/places/*.turn; do
@@ -119,8 +121,9 @@ hitless_downloads_last() {
     curl_start "$client" "$(basename "$file" .turn).$((turn % 2))" "$a" "$count"
     echo "$turn $(now_ms)" >"$file"
     echo $(($(<"$LAB/places/begun") + count)) >"$LAB/places/begun"
+    fresh=yes
   done
-  poll 30 hitless_downloads_run "$all" || { echo "$(all_connections) of $all downloads are under way"; return 1; }
+  [[ $fresh == no ]] || poll 30 hitless_downloads_run "$all" || { echo "$(all_connections) of $all downloads are under way"; return 1; }
 }
 
 hitless_downloads_run() { (($(all_connections) >= $1)); }
@@ -145,6 +148,20 @@ hitless_downloads_end() {
     return 1
   }
   rm "$LAB/places/all"
+}
+
+# hitless_traffic_down: whatever of all this still runs, whole or not
+hitless_traffic_down() {
+  local file client
+  numbered_stop
+  load_stop_all
+  for file in "$LAB"/places/*.turn; do
+    [[ -e $file ]] || break
+    read -r client _ <"${file%.turn}"
+    lab_stop "$client" "$(basename "$file" .turn).0"
+    lab_stop "$client" "$(basename "$file" .turn).1"
+  done
+  rm -rf "$LAB/places" "$LAB"/client[12]/[0-9]*.[01].log "$LAB"/requests[46]
 }
 
 # Not as fast as it can: the machine has other things to do.

@@ -21,6 +21,7 @@ event_restarts() { # COUNT
   for ((i = 0; i < $1; i++)); do
     lab_daemon_stop 1 "${signals[i % 2]}"
     lab_daemon_start 1
+    hitless_downloads_last "$HITLESS_EVENT_SECONDS"
   done
 }
 
@@ -46,6 +47,7 @@ event_crashes_in_a_change() { # COUNT
     state=$(hitless_ctl -o json real list "$HITLESS_WEB4" | jq '.reals[0].weight')
     ((state == 10 + i || state == 10 + i - 1)) || { echo "weight $state is none of $((10 + i - 1)) and $((10 + i))"; return 1; }
     hitless_ctl apply -f "$SCRATCH/change.yaml" >/dev/null
+    hitless_downloads_last "$HITLESS_EVENT_SECONDS"
   done
   hitless_apply moving 10 10 10
 }
@@ -136,18 +138,44 @@ event_apply() {
   hitless_apply moving 10 10 10
 }
 
-# The store is edited by hand, and the daemon told to read it again.
-event_reload() {
-  sed -i '0,/weight: 10/s//weight: 30/' "$LAB/balancer1/store.yaml"
-  kill -s HUP "$(lab_pid balancer1 shuntd)"
-  poll 20 event_weight_is 30
-  sed -i '0,/weight: 30/s//weight: 10/' "$LAB/balancer1/store.yaml"
-  kill -s HUP "$(lab_pid balancer1 shuntd)"
-  poll 20 event_weight_is 10
+# ---- what needs verbs and signals of a daemon with generations of its store: history, rollback, apply --confirm, reload
+
+event_weight_is() { [[ $(hitless_ctl -o json real list "$HITLESS_WEB4" | jq '.reals[0].weight') == "$1" ]]; } # of real1
+
+# The store is edited by hand, and the daemon told to read it again: HUP, or the verb reload.
+event_reload() { # signal|verb
+  hitless_apply moving 11 10 10
+  sed -i 's/weight: 11\b/weight: 31/' "$LAB/balancer1/store.yaml"
+  if [[ $1 == verb ]]; then hitless_ctl reload >/dev/null; else kill -s HUP "$(lab_pid balancer1 shuntd)"; fi
+  poll 20 event_weight_is 31
+  hitless_apply moving 10 10 10
 }
 
-# event_weight_is WEIGHT: of the first real of the first VIP in the store
-event_weight_is() { [[ $(hitless_ctl -o json real list | jq '.reals[0].weight') == "$1" ]]; }
+event_rollback() {
+  local generation
+  generation=$(hitless_ctl -o json history | jq .in_force)
+  hitless_apply moving 30 10 20
+  numbered_go_on $((NUMBERED_RATE / 2))
+  hitless_ctl rollback "$generation" >/dev/null
+  event_weight_is 10
+}
+
+# One change is confirmed, another is not and goes back by itself.
+event_confirm() {
+  hitless_file moving 30 10 20 >"$SCRATCH/confirm.yaml"
+  hitless_ctl apply -f "$SCRATCH/confirm.yaml" --confirm=60s >/dev/null
+  hitless_ctl confirm >/dev/null
+  hitless_file moving 10 40 10 >"$SCRATCH/confirm.yaml"
+  hitless_ctl apply -f "$SCRATCH/confirm.yaml" --confirm=2s >/dev/null
+  poll 20 event_weight_is 30
+  hitless_apply moving 10 10 10
+}
+
+# OTHER_SHUNTD takes the daemon's place by the verb, which has said before that nobody would notice.
+event_upgrade_verb() {
+  hitless_ctl upgrade --dry-run >/dev/null
+  hitless_ctl upgrade >/dev/null
+}
 
 event_all_settled() {
   local vip

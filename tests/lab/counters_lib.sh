@@ -7,7 +7,7 @@ COUNTERS_LISTEN=127.0.0.1:9871
 
 # The daemon must listen for scrapes there.
 counters_watch_start() {
-  : >"$SCRATCH/watch"
+  echo '{"samples": 0}' >"$SCRATCH/watch"
   lab_start balancer1 watch "$SHUNT_ROOT/tests/lab/counters_watch.py" "$SHUNTCTL" "$LAB/balancer1/shuntd.sock" \
     "http://$COUNTERS_LISTEN/metrics" "$SCRATCH/watch"
   counters_watch_goes_on 2
@@ -18,7 +18,7 @@ counters_watched_more_than() { (($(counters_watched .samples) > $1)); }
 
 # counters_watch_goes_on SAMPLES: until there are so many more
 counters_watch_goes_on() {
-  poll 30 counters_watched_more_than $(($(counters_watched '.samples // 0' || echo 0) + $1)) ||
+  poll 30 counters_watched_more_than $(($(counters_watched .samples) + $1)) ||
     { echo "no samples: $(tail -n 3 "$LAB/balancer1/watch.log" "$SCRATCH/watch")"; return 1; }
 }
 
