@@ -303,7 +303,7 @@ lab_daemon_start() {
   shift
   lab_start "balancer$n" shuntd "$SHUNTD" --interfaces=eth0 --store="$dir/store.yaml" --socket="$dir/shuntd.sock" \
     --bpffs="$dir/bpffs" "$@"
-  poll 90 lab_daemon_ready_or_gone "$n" && lab_running "balancer$n" shuntd
+  poll 180 lab_daemon_ready_or_gone "$n" && lab_running "balancer$n" shuntd
 }
 
 lab_daemon_ready_or_gone() { lab_stopped "balancer$1" shuntd || lab_ctl "$1" dump >/dev/null 2>&1; }
