@@ -204,7 +204,7 @@ hitless_round() {
   "$run" "a health check that is set" "health check set" event_check_set
   "$run" "a health check that is removed" "health check removed" event_check_removed
   "$run" "files that are applied" "two files applied" event_apply
-  "$run" "crashes in the middle of a change" "kill -9 during an apply, 5 times" event_crashes_in_a_change 5
+  "$run" "crashes in the middle of a change" "kill -9 during an apply, 3 times" event_crashes_in_a_change 3
   "$run" "a program of another version" "program upgraded" event_program "$OTHER_SHUNTD"
   "$run" "the way back to the older program" "program rolled back" event_program "$SHUNTD"
   "$run" "restarts in a row" "$restarts restarts in a row" event_restarts "$restarts"

@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$SHUNT_ROOT/scripts/lib/hitless.sh"
 source "$SHUNT_ROOT/scripts/lib/hitless_events.sh"
 
-NUMBERED_RATE=2000 DOWNLOADS=1000 DOWNLOAD_SECONDS=60 RESTARTS=20
+NUMBERED_RATE=2000 DOWNLOADS=1000 DOWNLOAD_SECONDS=60 RESTARTS=12
 OTHER_SHUNTD=$BUILD_DIR/tests/lab/shuntd_other
 
 event() { # SENTENCE NAME FUNCTION [ARGUMENT…]
