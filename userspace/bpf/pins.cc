@@ -102,7 +102,7 @@ Status PinAt(int fd, const std::string& path) {
 
 // Built aside and renamed into place, so that a process that dies half way leaves no half set.
 Status PinAll(const Object& object, const std::string& folder) {
-  const std::string aside = folder + "-new";
+  const std::string aside = folder + kUnfinishedSet;
   if (auto removed = RemoveFolder(aside); !removed) return removed;
   if (mkdir(aside.c_str(), kOwnerOnly) != 0) return FailErrno("making folder " + Shown(aside), errno);
   for (const std::string& name : object.MapNames()) {
@@ -183,15 +183,21 @@ bool FolderExists(const std::string& folder) {
   return stat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+// Interrupted, it leaves an unfinished set, and nothing that would be taken over.
 Status RemoveFolder(const std::string& folder) {
   if (!FolderExists(folder)) return {};
-  auto names = ListFolder(folder);
+  const std::string aside = folder.ends_with(kUnfinishedSet) ? folder : folder + kUnfinishedSet;
+  if (aside != folder) {
+    if (auto removed = RemoveFolder(aside); !removed) return removed;
+    if (auto renamed = RenameFolder(folder, aside); !renamed) return renamed;
+  }
+  auto names = ListFolder(aside);
   if (!names) return std::unexpected(names.error());
   for (const std::string& name : *names) {
-    const std::string path = folder + "/" + name;
+    const std::string path = aside + "/" + name;
     if (unlink(path.c_str()) != 0 && errno != ENOENT) return FailErrno("removing pin " + Shown(path), errno);
   }
-  if (rmdir(folder.c_str()) != 0 && errno != ENOENT) return FailErrno("removing folder " + Shown(folder), errno);
+  if (rmdir(aside.c_str()) != 0 && errno != ENOENT) return FailErrno("removing folder " + Shown(aside), errno);
   return {};
 }
 

@@ -44,6 +44,9 @@ std::string PinName(std::string name);
 
 bool FolderExists(const std::string& folder);
 Result<std::vector<std::string>> ListFolder(const std::string& folder);  // in order
+// Ends the name of a folder that is being filled or emptied. Whoever finds one may remove it.
+inline constexpr char kUnfinishedSet[] = "-new";
+
 // The folder and the pins in it; absent is no error.
 Status RemoveFolder(const std::string& folder);
 Status RenameFolder(const std::string& from, const std::string& to);  // `to` is not there

@@ -172,14 +172,18 @@ Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run, cons
     return std::unexpected(written.error());
   }
   if (auto committed = CommitStore(*store, terms); !committed) {
-    const Error error = Undo(committed.error(), *plan);
-    // The store may be replaced and only its folder unsynced. If it was not, this fails as well and changes nothing.
-    static_cast<void>(Save(current_->desired));
+    Error error = Undo(committed.error(), *plan);
+    store_in_doubt_ |= *store && (*store)->replaced();  // and only its folder unsynced
+    if (auto saved = PutBackStore(); !saved) {
+      error.message += "\nbut the store holds the change, and putting it back, which will be tried again, failed: " +
+                       saved.error().message;
+    }
     GiveUpConfirmation(terms);
     return std::unexpected(error);
   }
   follows_current_ = true;
   plan_in_doubt_ = false;
+  store_in_doubt_ = false;
   const HostPhase phase_before = current_->host;
   const std::vector<Event> events = EventsOfAll({current_->desired, health_.in_force()}, {wanted, health});
   NoteGeneration(wanted, terms, report);
@@ -197,7 +201,20 @@ Result<ChangeReport> Writer::Change(const EditFunction& edit, bool dry_run, cons
   return report;
 }
 
+Status Writer::PutBackStore() {
+  if (!store_in_doubt_) return {};
+  if (auto saved = Save(current_->desired); !saved) return saved;
+  store_in_doubt_ = false;
+  return {};
+}
+
 Status Writer::Refresh() {
+  const Status put_back = PutBackStore();
+  const Status followed = FollowNextHops();
+  return followed ? put_back : followed;
+}
+
+Status Writer::FollowNextHops() {
   auto next_hops = next_hops_.Resolve(RealsOf(current_->desired));
   if (!next_hops) return std::unexpected(next_hops.error());
   follows_current_ = true;

@@ -112,7 +112,7 @@ class Writer {
   void Synchronize();
 
   // False: some real has no next hop, or an error left something to mend; Refresh() is to be called before long.
-  bool settled() const { return all_resolved_ && follows_current_ && !plan_in_doubt_; }
+  bool settled() const { return all_resolved_ && follows_current_ && !plan_in_doubt_ && !store_in_doubt_; }
 
   std::shared_ptr<const Snapshot> snapshot() const;                       // any thread; never null
   const StoreHistory& history() const { return generations_.history(); }  // any thread
@@ -136,6 +136,8 @@ class Writer {
   Error Undo(const Error& cause, const Plan& attempted);
   Result<Plan> ReadPlan();
   Status ReadBack();
+  Status PutBackStore();
+  Status FollowNextHops();
   HostPhase PhaseOf(const DesiredState& desired) const;
   Status FollowHealth(SteadyTime now);
   Status Sweep(SteadyTime now);
@@ -163,6 +165,7 @@ class Writer {
   bool all_resolved_ = true;     // every real of the snapshot has a next hop
   bool follows_current_ = true;  // `next_hops_` follows the reals of the snapshot, not those of a change that failed
   bool plan_in_doubt_ = false;   // an undo failed: the snapshot's plan may not be what the data plane holds
+  bool store_in_doubt_ = false;  // the store holds a change that was taken back, and could not be put back itself
 
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> current_;  // written under mutex_ and by the writer alone, which reads it without

@@ -25,6 +25,7 @@ Status Writer::MayChange(const ChangeTerms& terms) {
     return Fail(ErrorKind::kInvalid, fmt::format("to be confirmed within {} s: expected {} to {} s", within->count(),
                                                  kMinConfirmWithin.count(), kMaxConfirmWithin.count()));
   }
+  if (auto put_back = PutBackStore(); !put_back) return put_back;
   if (auto settled = pending_.Settled(); !settled) return settled;
   const auto& waiting = pending_.waiting();
   if (waiting && (terms.rollback_to != waiting->back_to || terms.confirm_within)) {

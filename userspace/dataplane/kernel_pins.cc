@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::string_view kNext = "-next";
 constexpr std::string_view kTakingOver = "-taking-over";
-constexpr std::string_view kUnfinished = "-new";  // of LoadPinned()
 // Versions whose maps are like today's, but for those that are missing there.
 constexpr std::string_view kOlder[] = {"v2"};
 
@@ -33,7 +32,7 @@ Result<Found> Look(const LockedFolder& folder, const std::string& own) {
   if (!names) return std::unexpected(names.error());
   Found found;
   for (const std::string& name : *names) {
-    if (name.ends_with(kUnfinished) || name.ends_with(kNext)) {
+    if (name.ends_with(kUnfinishedSet) || name.ends_with(kNext)) {
       if (auto removed = RemoveFolder(folder.within() + "/" + name); !removed) return std::unexpected(removed.error());
     } else if (name == own) {
       found.own = true;

@@ -52,6 +52,7 @@ class WholeWrite {
   WholeWrite& operator=(WholeWrite&& other) noexcept;
   ~WholeWrite();
   Status Commit();
+  bool replaced() const { return aside_.empty(); }  // the file is the new one, also where Commit() failed after that
   const FileIdentity& identity() const { return identity_; }  // of the file, also after Commit()
 
  private:
