@@ -1,0 +1,39 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# The first process of a guest of scripts/vm, in its initramfs: mounts the host's root read-only over 9p, a memory file
+# system on top, and hands over to vm_guest.sh or to systemd. Not here: anything that the host's programs can do.
+export PATH=/bin
+/bin/busybox --install -s /bin
+
+give_up() {
+  echo "initramfs: $1"
+  poweroff -f
+}
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+while read -r module; do insmod "/modules/$module" || give_up "cannot load $module"; done </modules/order
+
+OPTIONS=trans=virtio,version=9p2000.L,msize=512000
+mount -t 9p -o "$OPTIONS,ro,cache=loose" host /lower || give_up "cannot mount the host's root"
+mount -t tmpfs tmpfs /upper
+mkdir /upper/files /upper/work
+mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work overlay /root || give_up "cannot mount the overlay"
+mount -t tmpfs tmpfs /root/run
+mkdir -p /root/run/vm /root/run/netns /root/run/lock
+mount -t 9p -o "$OPTIONS" control /root/run/vm || give_up "cannot mount the control folder"
+KERNEL_DIR=$(sed -n 's/.*vm_kernel=\([^ ]*\).*/\1/p' /proc/cmdline)
+mkdir -p /root/usr/lib/modules
+mount --bind "/root/$KERNEL_DIR/lib/modules" /root/usr/lib/modules || give_up "cannot mount the modules"
+for folder in proc sys dev; do mount --move "/$folder" "/root/$folder"; done
+
+case " $(cat /root/proc/cmdline) " in
+  *" vm=systemd "*)
+    rm -f /root/.dockerenv # systemd would take the guest for a container
+    mkdir -p /root/run/systemd/system
+    cp /root/run/vm/*.service /root/run/vm/*.target /root/run/systemd/system/
+    exec switch_root /root /lib/systemd/systemd --unit=vm.target ;;
+esac
+exec switch_root /root /bin/bash /run/vm/guest.sh
