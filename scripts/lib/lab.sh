@@ -32,6 +32,7 @@ LAB_REALS6=(2001:db8:a:1::2 2001:db8:a:2::2 2001:db8:a:3::2 2001:db8:a:4::2)
 LAB_UDP_PORT=7000
 SHUNTD=${SHUNTD:-$BUILD_DIR/userspace/daemon/shuntd}
 SHUNTCTL=${SHUNTCTL:-$BUILD_DIR/tools/shuntctl/shuntctl}
+LAB_DECAP=${LAB_DECAP:-xdp} # how the reals take the outer header off, a word of real-setup's
 LAB_PASS_OBJECT=${LAB_PASS_OBJECT:-$BUILD_DIR/bpf/pass.bpf.o}
 
 # ---- names
@@ -219,7 +220,7 @@ N
 lab_real_up() {
   local node=$1 vips
   vips=$(IFS=,; echo "${LAB_VIPS4[*]},${LAB_VIPS6[*]}")
-  lab_in "$node" "$SHUNT_ROOT/scripts/real-setup" --quiet --vip="$vips" --interface=eth0 --decap=xdp \
+  lab_in "$node" "$SHUNT_ROOT/scripts/real-setup" --quiet --vip="$vips" --interface=eth0 --decap="$LAB_DECAP" \
     --shuntctl="$SHUNTCTL" --state="$LAB/$node/real-setup.state" >>"$LAB/$node/real-setup.log" 2>&1 ||
     { cat "$LAB/$node/real-setup.log" >&2; return 1; }
   lab_nginx_config "$node" >"$LAB/$node/nginx.conf"
