@@ -20,20 +20,20 @@ OPTIONS=trans=virtio,version=9p2000.L,msize=512000
 mount -t 9p -o "$OPTIONS,ro,cache=loose" host /lower || give_up "cannot mount the host's root"
 mount -t tmpfs tmpfs /upper
 mkdir /upper/files /upper/work
-mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work overlay /root || give_up "cannot mount the overlay"
-mount -t tmpfs tmpfs /root/run
-mkdir -p /root/run/vm /root/run/netns /root/run/lock
-mount -t 9p -o "$OPTIONS" control /root/run/vm || give_up "cannot mount the control folder"
+mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work overlay /guest || give_up "cannot mount the overlay"
+mount -t tmpfs tmpfs /guest/run
+mkdir -p /guest/run/vm /guest/run/netns /guest/run/lock
+mount -t 9p -o "$OPTIONS" control /guest/run/vm || give_up "cannot mount the control folder"
 KERNEL_DIR=$(sed -n 's/.*vm_kernel=\([^ ]*\).*/\1/p' /proc/cmdline)
-mkdir -p /root/usr/lib/modules
-mount --bind "/root/$KERNEL_DIR/lib/modules" /root/usr/lib/modules || give_up "cannot mount the modules"
-for folder in proc sys dev; do mount --move "/$folder" "/root/$folder"; done
+mkdir -p /guest/usr/lib/modules
+mount --bind "/guest/$KERNEL_DIR/lib/modules" /guest/usr/lib/modules || give_up "cannot mount the modules"
+for folder in proc sys dev; do mount --move "/$folder" "/guest/$folder"; done
 
-case " $(cat /root/proc/cmdline) " in
+case " $(cat /guest/proc/cmdline) " in
   *" vm=systemd "*)
-    rm -f /root/.dockerenv # systemd would take the guest for a container
-    mkdir -p /root/run/systemd/system
-    cp /root/run/vm/*.service /root/run/vm/*.target /root/run/systemd/system/
-    exec switch_root /root /lib/systemd/systemd --unit=vm.target ;;
+    rm -f /guest/.dockerenv # systemd would take the guest for a container
+    mkdir -p /guest/run/systemd/system
+    cp /guest/run/vm/*.service /guest/run/vm/*.target /guest/run/systemd/system/
+    exec switch_root /guest /lib/systemd/systemd --unit=vm.target ;;
 esac
-exec switch_root /root /bin/bash /run/vm/guest.sh
+exec switch_root /guest /bin/bash /run/vm/guest.sh

@@ -1,0 +1,173 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Shunt as an operator has it: installed, its unit under a real systemd. The balancer is the guest itself; the lab's
+# router has a link to it and sends the VIPs there. In a guest of `scripts/vm --systemd`; called by stories.sh.
+source "$(dirname "${BASH_SOURCE[0]}")/../lab/lib.sh"
+
+[[ $(</proc/1/comm) == systemd ]] || die "PID 1 is not systemd; run this by scripts/vm --systemd"
+
+ctl() { shuntctl "$@"; }
+unit() { systemctl show shuntd --property="$1" --value; }
+is_active() { [[ $(unit ActiveState) == active ]]; }
+answers_to_ctl() { is_active && ctl dump >/dev/null 2>&1; }
+attached_program() { ip -j link show dev eth0 | jq -r '.[0].xdp.prog.id // "none"'; }
+
+# ---- the guest as a balancer
+
+host_link() {
+  ip link add name eth0 mtu 1600 type veth peer name to-host mtu 1600 netns "$(lab_namespace router)"
+  ip address add 10.1.9.2/24 dev eth0
+  ip address add 2001:db8:b:9::2/64 dev eth0 nodad
+  lab_ip router address add 10.1.9.1/24 dev to-host
+  lab_ip router address add 2001:db8:b:9::1/64 dev to-host nodad
+  lab_plain_link router to-host
+  ethtool -K eth0 tx off gso off tso off gro off >/dev/null
+  lab_ip router link set dev to-host xdp obj "$LAB_PASS_OBJECT" sec xdp
+  lab_ip router link set to-host up
+  ip link set eth0 up
+  ip route add default via 10.1.9.1
+  ip -6 route add default via 2001:db8:b:9::1
+  lab_ip router route replace 203.0.113.0/24 via 10.1.9.2
+  lab_ip router -6 route replace 2001:db8:1::/64 via 2001:db8:b:9::2
+}
+
+# ---- what is expected
+
+loads_start() {
+  load_start http4 http client1 "$VIP4" "$SCRATCH/http4"
+  load_start udp6 udp client2 "$VIP6" "$SCRATCH/udp6"
+  loads_go_on 20
+}
+loads_stop_without_failures() {
+  local label
+  loads_go_on 20
+  for label in http4 udp6; do load_stop "$label"; done
+  for label in http4 udp6; do expect_equal "failed requests of $label" "$(count_of failed "$SCRATCH/$label")" 0; done
+}
+
+# expect_journal_clean CURSOR_FILE: neither the daemon nor systemd about it had a warning to give since then, and no
+# system call of it was refused.
+journal_mark() { journalctl --sync; journalctl --unit=shuntd --lines=0 --cursor-file="$1" --quiet >/dev/null; }
+expect_journal_clean() {
+  local lines
+  journalctl --sync
+  lines=$(journalctl --unit=shuntd --cursor-file="$1" --output=cat --quiet)
+  printf '%s\n' "$lines"
+  ! grep -E '^[WEF][0-9]{4,8} |[Ff]ailed|[Rr]efused' <<<"$lines" || { echo "the journal has warnings"; return 1; }
+  expect_equal "warnings of systemd" "$(journalctl --unit=shuntd --cursor-file="$1" --priority=warning --output=cat --quiet)" ""
+  ! dmesg | grep -E 'type=1326.*shuntd' || { echo "a system call was refused"; return 1; }
+}
+
+# ---- cases
+
+starts_and_serves() {
+  journal_mark "$SCRATCH/cursor"
+  systemctl start shuntd
+  poll 30 answers_to_ctl
+  usual_vips 10 20 30 40
+  http_ask client1 "$VIP4" 20 >"$SCRATCH/answers"
+  expect_answers "$SCRATCH/answers" 20
+  udp_ask client2 "$VIP6" 20 >"$SCRATCH/answers"
+  expect_answers "$SCRATCH/answers" 20
+  expect_journal_clean "$SCRATCH/cursor"
+}
+
+reload_keeps_the_process() {
+  local pid
+  pid=$(unit MainPID)
+  if [[ $(unit CanReload) != yes ]]; then
+    echo "the unit has no reload"
+    return 0
+  fi
+  loads_start
+  systemctl reload shuntd
+  poll 30 answers_to_ctl
+  loads_stop_without_failures
+  expect_equal "the process" "$(unit MainPID)" "$pid"
+}
+
+restart_loses_nothing() {
+  local pid program
+  pid=$(unit MainPID) program=$(attached_program)
+  loads_start
+  systemctl restart shuntd
+  poll 30 answers_to_ctl
+  loads_stop_without_failures
+  [[ $(unit MainPID) != "$pid" ]] || { echo "it was not restarted"; return 1; }
+  expect_equal "the program on eth0" "$(attached_program)" "$program"
+}
+
+started_anew() { answers_to_ctl && [[ $(unit MainPID) != "$1" ]]; }
+
+# SIGNAL: KILL, as a crash; STOP, as a process that hangs, which a watchdog of the unit ends
+is_brought_back() {
+  local pid restarts
+  pid=$(unit MainPID) restarts=$(unit NRestarts)
+  if [[ $1 == STOP && $(unit WatchdogUSec) == 0 ]]; then
+    echo "the unit has no watchdog"
+    return 0
+  fi
+  loads_start
+  kill -s "$1" "$pid"
+  poll 120 started_anew "$pid" || { systemctl status shuntd; return 1; }
+  loads_stop_without_failures
+  expect_equal "restarts" $(($(unit NRestarts) - restarts)) 1
+}
+
+stop_leaves_it_forwarding() {
+  local program
+  program=$(attached_program)
+  loads_start
+  systemctl stop shuntd
+  expect_equal "state" "$(unit ActiveState)" inactive
+  loads_stop_without_failures
+  expect_equal "the program on eth0" "$(attached_program)" "$program"
+  systemctl start shuntd
+  poll 30 answers_to_ctl
+  expect_equal "the program on eth0" "$(attached_program)" "$program"
+}
+
+# A store with an error in it: the start fails, says so, and leaves what runs as it is.
+journal_says() { journalctl --unit=shuntd --output=cat --quiet | grep -q "$1"; }
+is_not_active() { ! is_active; }
+bad_store_is_refused() {
+  systemctl stop shuntd
+  cp -p /etc/shunt/shunt.yaml "$SCRATCH/store"
+  echo 'vipz: []' >>/etc/shunt/shunt.yaml
+  systemctl start shuntd || true # without Type=notify systemd does not wait for the outcome
+  poll 30 journal_says vipz
+  poll 30 is_not_active
+  http_ask client1 "$VIP4" 20 >"$SCRATCH/answers"
+  expect_answers "$SCRATCH/answers" 20
+  systemctl stop shuntd
+  cp -p "$SCRATCH/store" /etc/shunt/shunt.yaml
+  systemctl reset-failed shuntd || true
+  systemctl start shuntd
+  poll 30 answers_to_ctl
+}
+
+all_is_clean() { # the whole run but for what was broken on purpose
+  journal_mark "$SCRATCH/cursor"
+  systemctl restart shuntd
+  poll 30 answers_to_ctl
+  systemctl stop shuntd
+  expect_journal_clean "$SCRATCH/cursor"
+}
+
+test_lab
+host_link
+step "install to /usr of the guest" cmake --install "$BUILD_DIR" --prefix /usr >"$SCRATCH/install"
+[[ ! -e /usr/lib/sysusers.d/shunt.conf ]] || systemd-sysusers
+mkdir -p /etc/shunt
+echo --interfaces=eth0 >/etc/shunt/shuntd.flags
+systemctl daemon-reload
+
+it "systemctl start brings up a balancer that serves, with a clean journal" starts_and_serves
+it "systemctl reload loses no request and keeps the process" reload_keeps_the_process
+it "systemctl restart loses no request and keeps the program" restart_loses_nothing
+it "after a crash systemd starts it again, and no request is lost" is_brought_back KILL
+it "after it hangs systemd starts it again, and no request is lost" is_brought_back STOP
+it "systemctl stop leaves it forwarding, and a start adopts that" stop_leaves_it_forwarding
+it "a store with an error stops the start, is told in the journal, and hurts no request" bad_store_is_refused
+it "a restart and a stop leave a clean journal" all_is_clean
+finish
