@@ -22,7 +22,8 @@
 # Not here: traffic (traffic.sh). Needs common.sh; one process at a time works on a lab.
 
 LAB_ROOT=${LAB_ROOT:-/run/shunt-lab}
-LAB_NODES=(client1 client2 router balancer1 balancer2 real1 real2 real3 real4)
+# Who sources this may have fewer nodes, where each costs much time (tests/vm); client1, router and balancer1 must be.
+[[ -v LAB_NODES ]] || LAB_NODES=(client1 client2 router balancer1 balancer2 real1 real2 real3 real4)
 LAB_VIPS4=(203.0.113.10 203.0.113.11)
 LAB_VIPS6=(2001:db8:1::10 2001:db8:1::11)
 # shellcheck disable=SC2034 # for those who source this
@@ -42,6 +43,9 @@ lab_use() {
   LAB_NAME=$1
   LAB=$LAB_ROOT/$1
 }
+
+# lab_nodes KIND: client, balancer or real; one a line
+lab_nodes() { printf '%s\n' "${LAB_NODES[@]}" | grep "^$1" || true; }
 
 lab_namespace() { printf 'shunt-lab-%s-%s' "$LAB_NAME" "$1"; }
 
@@ -169,12 +173,12 @@ lab_mount_bpffs() {
 }
 
 lab_topology() {
-  local node n
+  local node
   for node in "${LAB_NODES[@]}"; do lab_add_namespace "$node"; done
   for node in "${LAB_NODES[@]}"; do [[ $node == router ]] || lab_link "$node"; done
   lab_in router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-  for n in 1 2; do
-    lab_ip router link set dev "to-balancer$n" xdp obj "$LAB_PASS_OBJECT" sec xdp
+  for node in $(lab_nodes balancer); do
+    lab_ip router link set dev "to-$node" xdp obj "$LAB_PASS_OBJECT" sec xdp
   done
   for node in "${LAB_NODES[@]}"; do
     case $node in balancer* | real*) lab_mount_bpffs "$LAB/$node/bpffs" ;; esac
@@ -261,9 +265,9 @@ lab_up() {
   mkdir -p "$LAB_ROOT"
   mkdir "$LAB" 2>/dev/null || die "lab $LAB_NAME is up already; take it down with: scripts/lab down $LAB_NAME"
   lab_topology
-  for node in balancer1 balancer2; do lab_shuntctl_wrapper "$node"; done
-  for node in real1 real2 real3 real4; do lab_real_up "$node" || return 1; done
-  for node in real1 real2 real3 real4; do
+  for node in $(lab_nodes balancer); do lab_shuntctl_wrapper "$node"; done
+  for node in $(lab_nodes real); do lab_real_up "$node" || return 1; done
+  for node in $(lab_nodes real); do
     poll 20 lab_real_answers "$node" || { say "lab: $node does not answer; see $LAB/$node/*.log"; return 1; }
   done
 }
