@@ -35,10 +35,11 @@ step() {
   return "$status"
 }
 
-# poll SECONDS COMMAND…: again and again until the command succeeds; 1 when the time is over.
+# poll SECONDS COMMAND…: again and again until the command succeeds; 1 when the time is over. POLL_PATIENCE: how many times
+# as long, where everything takes longer.
 POLL_PAUSE_SECONDS=0.05
 poll() {
-  local deadline=$(($(now_ms) + $1 * 1000))
+  local deadline=$(($(now_ms) + $1 * 1000 * ${POLL_PATIENCE:-1}))
   shift
   until "$@"; do
     (($(now_ms) < deadline)) || return 1
