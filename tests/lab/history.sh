@@ -150,17 +150,16 @@ full_and_read_only_disks_are_survived() {
   expect_status 1 ctl real set "$TCP4" 10.2.1.2 --weight=70
   expect_contains "a change on a full disk" "$OUTPUT" "No space left on device"
   rm "$disk/filler"
+  ctl real set "$TCP4" 10.2.1.2 --weight=70
+  ctl rollback "$generation"
+  generation=$((generation + 2))
   mount -o remount,ro "$disk"
   expect_status 1 ctl real set "$TCP4" 10.2.1.2 --weight=70
   expect_contains "a change on a read-only disk" "$OUTPUT" "Read-only file system"
   expect_equal "weight" "$(weight_of_real1)" 10
-  expect_equal "generation" "$(in_force)" "$generation"
   lab_daemon_stop 1
   lab_daemon_start 1 --store="$disk/store.yaml"
   expect_equal "generation after a start on a read-only disk" "$(in_force)" "$generation"
-  mount -o remount,rw "$disk"
-  ctl real set "$TCP4" 10.2.1.2 --weight=70
-  expect_equal "weight on a disk that is well again" "$(weight_of_real1)" 70
   lab_daemon_stop 1
   umount "$disk"
   lab_daemon_start 1
@@ -184,6 +183,7 @@ a_history_in_the_way_is_a_warning() {
   test -e "$STORE.history/core"
 }
 
+# The reals that come here and below are nowhere, so their VIPs have no load.
 # Every add that was answered is in the store after the daemon was killed in the midst of them.
 no_answered_change_is_lost() {
   local n i pids=()
@@ -206,16 +206,16 @@ some_added() { (($(cat "$SCRATCH"/added[1-4] | wc -l) >= 20)); }
 
 parallel_changes_are_all_made() {
   local before n i pids=() pid
-  before=$(reals_of "$UDP6")
+  before=$(reals_of "$TCP6")
   for n in 1 2 3 4 5 6 7 8; do
     (
-      for i in 1 2 3 4; do ctl real add "$UDP6" "2001:db8:9:$n::$i" >/dev/null || exit 1; done
-      for i in 1 2; do ctl real rm "$UDP6" "2001:db8:9:$n::$i" >/dev/null || exit 1; done
+      for i in 1 2 3 4; do ctl real add "$TCP6" "2001:db8:9:$n::$i" >/dev/null || exit 1; done
+      for i in 1 2; do ctl real rm "$TCP6" "2001:db8:9:$n::$i" >/dev/null || exit 1; done
     ) &
     pids+=($!)
   done
   for pid in "${pids[@]}"; do wait "$pid" || { echo "a change failed"; return 1; }; done
-  expect_equal "reals" "$(reals_of "$UDP6")" $((before + 16))
+  expect_equal "reals" "$(reals_of "$TCP6")" $((before + 16))
 }
 
 as_many_are_kept_as_asked() {
