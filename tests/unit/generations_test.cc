@@ -341,9 +341,9 @@ TEST_CASE("A change does not undo what somebody edited: it is refused until the 
 TEST_CASE("Changes that come at once are made one after another: none is lost, and each is a generation") {
   Bench bench({.max_vips = 8, .max_reals = 1024, .max_flows = 64});
   bench.Start();
-  DesiredState state = Two();
-  state.vips[kVip].ring_size = 1009;
-  bench.Apply(state);
+  DesiredState wide = Two();
+  wide.vips[kVip].ring_size = 1009;
+  bench.Apply(wide);
   constexpr int kThreads = 8;
   constexpr int kEach = 8;
   std::vector<std::thread> threads;
