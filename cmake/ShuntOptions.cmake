@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Options, warnings and the libraries from Debian that several folders use.
 option(SHUNT_TESTS "build the tests" ON)
-option(SHUNT_SANITIZE "build user space with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(SHUNT_FUZZ "build nothing but the fuzzers; needs clang" OFF)
+set(SHUNT_SANITIZE "" CACHE STRING "sanitizers that user space is built with: address,undefined or thread; empty: none")
 
 find_program(CCACHE ccache)
 if(CCACHE)
@@ -35,9 +36,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 if(SHUNT_SANITIZE)
   # Instrumented, the standard library's own code looks uninitialized to g++ 12.
-  target_compile_options(shunt_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
+  target_compile_options(shunt_options INTERFACE -fsanitize=${SHUNT_SANITIZE} -fno-sanitize-recover=all
                                                  -fno-omit-frame-pointer -Wno-maybe-uninitialized)
-  target_link_options(shunt_options INTERFACE -fsanitize=address,undefined)
+  target_link_options(shunt_options INTERFACE -fsanitize=${SHUNT_SANITIZE})
 endif()
 
 # shunt_library(NAME SOURCES... LINKS LIBS...): one folder of user space as a static library.

@@ -1,0 +1,75 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""One system call fails, again and again: a scripted session in which each call that writes fails once.
+
+usage: session.py --build=FOLDER [--all] [--seed=N] [--step=NAME]
+
+For each step of the session (steps.py) and each kind of call, the first, second, … call of that kind fails until the step makes no
+further one; once alone, and once with all after it until the step has ended. After each fault: shuntd lives, or ended at its
+start with status 1 and one message; the step succeeded, or failed and named the cause; store, shuntd and data plane
+agree with the state before or after; every packet of a steady stream came back. Without --all only some calls of each
+step fail, chosen by the seed. Needs root; everything happens in namespaces of this process's own.
+"""
+import argparse
+import os
+import pathlib
+import random
+import shutil
+import sys
+import tempfile
+
+
+from balancer import Balancer, Broken
+from rounds import Rounds
+from shared import NAMES, Faults
+from steps import CHANGES, LIFE
+from wire import Peer, Stream
+
+SKIPPED_STATUS = 77
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=pathlib.Path, required=True, help="the build folder")
+    parser.add_argument("--all", action="store_true", help="every call, not some of them")
+    parser.add_argument("--seed", type=int, default=None, help="chooses the calls; printed, so that a run can be repeated")
+    parser.add_argument("--step", default="", help="only steps with this in their name")
+    parser.add_argument("--seconds", type=int, default=150, help="without --all: about how long")
+    return parser.parse_args()
+
+
+def own_namespaces() -> None:
+    """Again, in namespaces that vanish with this process."""
+    if os.environ.get("SHUNT_FAULTS_INSIDE") == "yes":
+        return
+    os.environ["SHUNT_FAULTS_INSIDE"] = "yes"
+    inside = ["unshare", "--mount", "--net", "--propagation=private", "--", sys.executable, *sys.argv]
+    os.execvp(inside[0], inside)
+
+
+def main() -> int:
+    options = arguments()
+    if os.geteuid() != 0:
+        print("skipped: needs root, for network namespaces and BPF")
+        return SKIPPED_STATUS
+    own_namespaces()
+    os.system("mount -t sysfs sysfs /sys && mount -t bpf bpf /sys/fs/bpf")
+    seed = options.seed if options.seed is not None else random.randrange(1 << 16)
+    print(f"seed {seed}", flush=True)
+    build = options.build.resolve()
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="shunt-faults-"))
+    peer = Peer(build / "bpf/pass.bpf.o")
+    balancer = Balancer(build, scratch, Faults(scratch / "faults"))
+    try:
+        rounds = Rounds(balancer, peer, random.Random(seed), options)
+        rounds.run([step for step in LIFE + CHANGES if options.step in step.name])
+        print(f"{rounds.passed} passed, {rounds.failed} failed", flush=True)
+        return 0 if rounds.passed and not rounds.failed else 1
+    finally:
+        if balancer.process and balancer.process.poll() is None:
+            balancer.process.kill()
+        peer.close()
+        shutil.rmtree(scratch)
+
+
+sys.exit(main())

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames: any bytes are parsed and walked by the model of the data plane. A walk has a verdict; a frame that leaves
+// encapsulated holds the inner packet as it came. The first byte says how many VLAN tags are looked behind. The model
+// is held against the program in tests/dataplane.
+#include <algorithm>
+#include <vector>
+
+#include <shunt/abi_verdicts.h>
+
+#include "tests/fuzz/fuzzing.h"
+#include "userspace/dataplane/frame_parser.h"
+#include "userspace/dataplane/packet_model.h"
+
+namespace shunt {
+namespace {
+
+PlannedVip VipOf(uint32_t id, Tracking tracking, bool quic) {
+  RealEntry near, far;
+  near.address = *IpAddress::Parse("10.0.0.11");
+  near.outer = OuterHeader{.next_hop = {}, .ttl = 64, .spread_bits = 8};
+  near.outer->next_hop.source = *IpAddress::Parse("10.0.0.0");
+  near.outer->next_hop.mtu_bytes = 1500;
+  far = near;
+  far.address = *IpAddress::Parse("2001:db8::11");
+  far.outer->next_hop.source = *IpAddress::Parse("2001:db8::");
+  PlannedVip vip;
+  vip.entry = {.id = id, .tracking = tracking, .quic = quic, .real_base = 4 * id, .real_capacity = 4, .ring_slots = 3};
+  vip.ring = std::make_shared<const Ring>(Ring{{1, 0, false}, {2, 1, false}, {2, 2, true}});
+  vip.reals = {{uint16_t{1}, near}, {uint16_t{2}, far}};
+  return vip;
+}
+
+const DataplaneTables& Tables() {
+  static const DataplaneTables tables = [] {
+    Plan plan;
+    plan.vips = {{*VipKey::Parse("203.0.113.10:80/tcp"), VipOf(1, Tracking::kMoving, false)},
+                 {*VipKey::Parse("203.0.113.10:*/udp"), VipOf(2, Tracking::kAll, true)},
+                 {*VipKey::Parse("[2001:db8:1::10]:443/udp"), VipOf(3, Tracking::kNone, true)},
+                 {*VipKey::Parse("[2001:db8:1::10]:80/tcp"), VipOf(4, Tracking::kMoving, false)}};
+    return TablesOf(plan);
+  }();
+  return tables;
+}
+
+}  // namespace
+}  // namespace shunt
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace shunt;
+  if (size == 0) return 0;
+  const uint32_t max_vlan_tags = data[0] % 3;
+  const std::vector<uint8_t> frame(data + 1, data + size);
+  const ParsedFrame parsed = ParseFrame(frame, max_vlan_tags);
+  Require(parsed.pass != 0 || parsed.ip_offset < frame.size(), "the IP header stands in the frame");
+  Describe(parsed);
+  const Walk walk = WalkFrame(Tables(), frame, 1, max_vlan_tags);
+  Require(walk.verdict != 0, "a walk ends with a verdict");
+  Require(!walk.steps.empty(), "and tells how it got there");
+  if (walk.verdict == VERDICT_TX_ENCAPSULATED) {
+    Require(walk.frame.size() > parsed.ip_bytes, "an encapsulated frame is longer");
+  } else if (walk.verdict != VERDICT_REDIRECT_ENCAPSULATED) {
+    Require(walk.frame == frame, "all others leave as they came");
+  }
+  DataplaneTables after = Tables();
+  if (walk.vip) Apply(walk, after);
+  return 0;
+}

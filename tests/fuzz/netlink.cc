@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages of rtnetlink, one behind the other as a socket gives them: each is about a link, a route, a neighbour or
+// nothing. In memory that ends where the bytes end.
+#include "userspace/net/netlink.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "tests/fuzz/fuzzing.h"
+#include "userspace/net/links.h"
+#include "userspace/net/neighbours.h"
+#include "userspace/net/routes.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace shunt;
+  const std::vector<uint8_t> bytes(data, data + size);
+  int left = static_cast<int>(bytes.size());
+  const auto* message = reinterpret_cast<const nlmsghdr*>(bytes.data());
+  for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+    if (const auto link = ReadLink(message)) {
+      Require(link->name.size() < size, "a name is no longer than its message");
+      LinkProblem(*link);
+    }
+    if (const auto prefix = ReadRoutePrefix(message)) {
+      Require(Prefix::Parse(prefix->ToString()).has_value(), "a prefix has a text", prefix->ToString());
+    }
+    if (const auto neighbour = ReadNeighbour(message)) {
+      Require(IpAddress::Parse(neighbour->key.address.ToString()).has_value(), "an address has a text");
+    }
+  }
+  return 0;
+}
