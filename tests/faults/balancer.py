@@ -86,7 +86,8 @@ class Balancer:
     def wipe(self) -> None:
         """As on a machine that never ran it."""
         subprocess.run(["ip", "link", "set", "dev", "eth0", "xdp", "off"], check=True)
-        subprocess.run(["rm", "-rf", *self.bpffs.glob("*"), self.store], check=True)
+        pins = [path for path in self.bpffs.glob("*") if path.suffix != ".debug"]  # those are the kernel's own
+        subprocess.run(["rm", "-rf", *pins, self.store], check=True)
 
     def attached(self) -> bool:
         shown = subprocess.run(["ip", "-j", "link", "show", "eth0"], check=True, capture_output=True, text=True)

@@ -76,7 +76,7 @@ class Peer:
     """Needs a network namespace for the balancer that has nothing but lo: this process's."""
 
     def __init__(self, pass_object: pathlib.Path):
-        self.holder = subprocess.Popen(["unshare", "--net", "sleep", "3600"])
+        self.holder = subprocess.Popen(["unshare", "--net", "setpriv", "--pdeathsig=KILL", "sleep", "3600"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self.pid = str(self.holder.pid)
         here = os.readlink("/proc/self/ns/net")
         while os.readlink(f"/proc/{self.pid}/ns/net") == here:
@@ -154,10 +154,10 @@ class Peer:
         self.socket.send(self.macs + struct.pack("!H", ether_type) + inner)
         return number
 
-    def reals_of(self, vip: str, flows: int) -> collections.Counter:
-        """Where so many flows go; None counts those that did not come back within a second."""
+    def reals_of(self, vip: str, flows: int, seconds: float) -> collections.Counter:
+        """Where so many flows go; None counts those that did not come back in that time."""
         numbers = [self.send(vip, 20000 + 7 * flow) for flow in range(flows)]
-        deadline = time.monotonic() + 1
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and any(number not in self.came_back for number in numbers):
             time.sleep(0.002)
         return collections.Counter(self.came_back.pop(number, None) for number in numbers)
