@@ -13,6 +13,8 @@ from wire import REALS, Peer, Stream, real4, real6
 
 FLOWS = 12  # of each VIP, looked at after each round
 MOST_CALLS = 400  # of one kind in one step
+# Of the time that a run without --all may take: each step's, of which there are 3 and some 20.
+LIFE_SHARE, CHANGE_SHARE = 0.11, 0.03
 
 
 class Rounds:
@@ -27,40 +29,48 @@ class Rounds:
             peer.listen(real4(n))
             peer.listen(real6(n))
 
-    def run(self, steps: list[Step]) -> None:
-        if any(step.life for step in steps):
-            for step in (one for one in steps if one.life):
+    def run(self, steps: list[Step], wanted: str) -> None:
+        """Faults in the steps with `wanted` in their name; the others are only gone through."""
+        for step in (one for one in steps if one.life and wanted in one.name):
+            self.go_through(step)
+        if not any(wanted in one.name for one in steps if not one.life):
+            return
+        self.fresh_start()
+        self.stream = Stream(self.peer, KEPT)
+        for step in (one for one in steps if not one.life):
+            if wanted in step.name:
                 self.go_through(step)
-        if any(not step.life for step in steps):
-            self.fresh_start()
-            self.stream = Stream(self.peer, KEPT)
-            for step in (one for one in steps if not one.life):
-                self.go_through(step)
-                self.advance(step)
-            self.judge_verdicts()
-            self.stop_whole()
+            self.advance(step)
+        self.judge_verdicts()
+        self.stop_whole()
 
     # ---- choosing
 
     def go_through(self, step: Step) -> None:
         began, rounds, failed = time.monotonic(), 0, self.failed
         calls = self.count(step)
-        for kind, many in calls.items():
-            for nth in self.chosen(step, many):
-                for lasting in (False, True) if self.options.all else (self.chance.random() < 0.3,):
-                    rounds += 1
-                    error = KINDS[kind][self.chance.randrange(2)]
-                    self.round(step, kind, nth, error, lasting)
+        faults = self.chosen(calls)
+        until = time.monotonic() + self.options.seconds * (LIFE_SHARE if step.life else CHANGE_SHARE)
+        for kind, nth, lasting in faults:
+            if not self.options.all and rounds and time.monotonic() > until:
+                break
+            rounds += 1
+            self.round(step, kind, nth, KINDS[kind][self.chance.randrange(2)], lasting)
         kinds = ", ".join(f"{many} {kind}" for kind, many in calls.items()) or "none that writes"
         verdict = "ok" if failed == self.failed else "FAILED"
-        print(f"{verdict}: {step.name}: {rounds} faults in its calls ({kinds}); {time.monotonic() - began:.1f} s", flush=True)
+        print(f"{verdict}: {step.name}: {rounds} of {len(faults)} faults in its calls ({kinds}); "
+              f"{time.monotonic() - began:.1f} s", flush=True)  # fmt: skip
 
-    def chosen(self, step: Step, many: int) -> list[int]:
-        every = list(range(1, min(many, MOST_CALLS) + 1))
+    def chosen(self, calls: dict[str, int]) -> list[tuple[str, int, bool]]:
+        """Every call of every kind, alone and with those after it: in order, or in one that chance gives. The first of
+        them are of different kinds, so that a step that is soon given up has met each."""
+        every = [(kind, nth, lasting) for kind, many in calls.items()
+                 for nth in range(1, min(many, MOST_CALLS) + 1) for lasting in (False, True)]  # fmt: skip
         if self.options.all:
             return every
-        most = 4 if step.life else 2
-        return sorted(self.chance.sample(every, min(most, len(every))))
+        self.chance.shuffle(every)
+        first = {kind: (kind, nth, lasting) for kind, nth, lasting in every}
+        return list(first.values()) + [fault for fault in every if fault not in first.values()]
 
     def count(self, step: Step) -> dict[str, int]:
         """The step without a fault, and back: how often it makes which call."""

@@ -70,7 +70,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (state.hash_key == HashKey{}) state.hash_key = Before().hash_key;
   const std::string text = ToYaml(state);
   const auto again = ParseYaml(text, "again", kFuzzCapacities);
-  Require(again.has_value(), "what is accepted can be read from the store", again ? text : again.error().message + text);
+  Require(again.has_value(), "what is accepted can be read from the store",
+          again ? text : again.error().message + text);
   Require(*again == state, "and is the same state", text);
   return 0;
 }

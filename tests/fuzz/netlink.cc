@@ -22,7 +22,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       LinkProblem(*link);
     }
     if (const auto prefix = ReadRoutePrefix(message)) {
-      Require(Prefix::Parse(prefix->ToString()).has_value(), "a prefix has a text", prefix->ToString());
+      Require(prefix->length <= (prefix->address.family() == Family::kIpv4 ? 32 : 128),
+              "a prefix is no longer than an address");
+      prefix->Contains(prefix->address);
     }
     if (const auto neighbour = ReadNeighbour(message)) {
       Require(IpAddress::Parse(neighbour->key.address.ToString()).has_value(), "an address has a text");

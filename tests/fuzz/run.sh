@@ -4,7 +4,7 @@
 # Not here: long runs that keep what they find (scripts/fuzz).
 # usage: run.sh PROGRAM NAME SECONDS
 set -euo pipefail
-PROGRAM=$1 NAME=$2 SECONDS_OF_NEW=$3
+PROGRAM=$(realpath "$1") NAME=$2 SECONDS_OF_NEW=$3
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SCRATCH=$(mktemp -d)
 trap 'rm -rf "$SCRATCH"' EXIT

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words of shuntctl's command line, one a line: the first ones are read as a VIP, an address, numbers and times, the rest
-// fills the options of a health check in their order. What is read is in its range, and its text reads as the same.
+// Words of shuntctl's command line, one a line: the first ones are read as a VIP, an address, numbers and times, the
+// rest fills the options of a health check in their order. What is read is in its range, and its text reads as the
+// same.
+#include "tools/shuntctl/words.h"
 #include "tests/fuzz/fuzzing.h"
 #include "tools/shuntctl/check_options.h"
-#include "tools/shuntctl/words.h"
 #include "userspace/net/endpoint.h"
+#include "userspace/net/mac.h"
 #include "userspace/rpc/edit.h"
 
 namespace shunt {

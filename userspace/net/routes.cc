@@ -120,6 +120,7 @@ std::string RouteProblem(const IpAddress& destination, const Route& route) {
 std::optional<Prefix> ReadRoutePrefix(const nlmsghdr* message) {
   const auto* header = ReadHeader<rtmsg>(message);
   if (!header || (header->rtm_family != AF_INET && header->rtm_family != AF_INET6)) return std::nullopt;
+  if (header->rtm_dst_len > (header->rtm_family == AF_INET ? 32 : 128)) return std::nullopt;
   const auto attributes = ReadAttributes<RTA_MAX + 1>(message, sizeof(rtmsg));
   const IpAddress any = header->rtm_family == AF_INET ? IpAddress::FromIpv4({}) : IpAddress();
   return Prefix{.address = ReadAddress(attributes[RTA_DST], header->rtm_family).value_or(any),
