@@ -124,11 +124,11 @@ class Balancer:
 
 
 def vips_of(dump: str) -> dict[str, list[str]]:
-    """Of a store's text: the reals of each VIP."""
+    """Of a store's text: the reals of each VIP, sorted."""
     vips: dict[str, list[str]] = {}
     for line in dump.splitlines():
         if found := re.search(r'- vip: "?([^"\s]+)"?', line):
             vips[found[1]] = reals = []
-        elif found := re.search(r'address: "?([^",\s]+)"?', line):
-            reals.append(found[1])
-    return vips
+        else:
+            reals += re.findall(r'address: "?([^",\s]+)"?', line) if vips else []
+    return {vip: sorted(reals) for vip, reals in vips.items()}

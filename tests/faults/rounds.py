@@ -200,7 +200,7 @@ class Rounds:
             raise Broken(f"shuntd ended with {self.balancer.ended()}")
         dump, stored = self.balancer.dump(), self.balancer.stored()
         if said is not None:
-            if said.returncode not in (0, 1):
+            if said.returncode not in ((2,) if step.refused else (0, 1)):
                 raise Broken(f"shuntctl ended with {said.returncode}: {said.stderr}")
             if said.returncode == 0 and dump == before:
                 raise Broken("reported done, but the state is the one before")
