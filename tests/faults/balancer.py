@@ -129,6 +129,6 @@ def vips_of(dump: str) -> dict[str, list[str]]:
     for line in dump.splitlines():
         if found := re.search(r'- vip: "?([^"\s]+)"?', line):
             vips[found[1]] = reals = []
-        else:
-            reals += re.findall(r'address: "?([^",\s]+)"?', line) if vips else []
+        elif vips:
+            reals += re.findall(r'address: "?([^",\s]+)"?', line)
     return {vip: sorted(reals) for vip, reals in vips.items()}
