@@ -35,10 +35,6 @@ CLI::App* AddGroup(CLI::App& parent, const char* name, const char* description) 
   return group;
 }
 
-void AddSwitch(CLI::App& verb, const char* names, std::optional<bool>& value, const char* description) {
-  verb.add_flag_function(names, [&value](int64_t count) { value = count > 0; }, description);
-}
-
 Result<std::unique_ptr<Client>> Connect(const Session& session) {
   return session.tls.address.empty() ? Client::Connect(session.socket) : Client::ConnectTls(session.tls);
 }

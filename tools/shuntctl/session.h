@@ -41,10 +41,6 @@ CLI::App* AddVerb(CLI::App& parent, Session& session, const VerbText& text, std:
 // A verb of verbs, e.g. `vip`.
 CLI::App* AddGroup(CLI::App& parent, const char* name, const char* description);
 
-// A flag that may be given either way, e.g. "--quic,!--no-quic", or not at all. (CLI11's own for an optional takes it
-// for a count, and sets it to 0 where the flag is absent.)
-void AddSwitch(CLI::App& verb, const char* names, std::optional<bool>& value, const char* description);
-
 // To the daemon that the global options name.
 Result<std::unique_ptr<Client>> Connect(const Session& session);
 

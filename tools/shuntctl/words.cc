@@ -3,7 +3,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
+
+#include <CLI/CLI.hpp>#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -104,6 +105,10 @@ Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
       return Fail(ErrorKind::kInvalid, fmt::format("reading {}: longer than {} bytes", path, max_bytes));
     }
   }
+}
+
+void AddSwitch(CLI::App& verb, const char* names, std::optional<bool>& value, const char* description) {
+  verb.add_flag_function(names, [&value](int64_t count) { value = count > 0; }, description);
 }
 
 }  // namespace shunt::ctl

@@ -9,6 +9,10 @@
 
 #include "userspace/base/result.h"
 
+namespace CLI {
+class App;
+}
+
 namespace shunt::ctl {
 
 class Words {
@@ -44,5 +48,9 @@ std::string AddressText(Words& words, const std::string& text);
 
 // Reads a whole file; `-` is stdin.
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes);
+
+// A flag that may be given either way, e.g. "--quic,!--no-quic", or not at all. (CLI11's own for an optional takes it
+// for a count, and sets it to 0 where the flag is absent.)
+void AddSwitch(CLI::App& verb, const char* names, std::optional<bool>& value, const char* description);
 
 }  // namespace shunt::ctl
