@@ -94,11 +94,12 @@ std::unexpected<Error> AttachError(const KernelLog& log, const std::string& inte
 }
 
 // Adds the program; native first and generic only where the driver has no XDP, or in the mode that is asked for.
-Result<bool> AttachFresh(const std::string& interface, int ifindex, XdpMode mode, xdp_program* program) {
+template <class Attach>
+Result<bool> AttachFresh(const std::string& interface, XdpMode mode, const Attach& attach) {
   for (const bool native : {true, false}) {
     if (mode == (native ? XdpMode::kGeneric : XdpMode::kNative)) continue;
     KernelLog log;
-    const int error = xdp_program__attach(program, ifindex, LibxdpMode(native), 0);
+    const int error = attach(native);
     if (!error) return native;
     if (!(native && mode == XdpMode::kAuto && error == -EOPNOTSUPP)) return AttachError(log, interface, native, -error);
   }
@@ -173,7 +174,9 @@ Result<std::optional<XdpPresence>> FindKnown(const std::string& interface, int i
 Result<XdpAttachment> AttachNew(const XdpRequest& request, int ifindex, XdpMode mode, const Object& object) {
   auto program = MakeProgram(object, request.program);
   if (!program) return std::unexpected(program.error());
-  auto native = AttachFresh(request.interface, ifindex, mode, program->get());
+  auto native = AttachFresh(request.interface, mode, [&](bool in_driver) {
+    return xdp_program__attach(program->get(), ifindex, LibxdpMode(in_driver), 0);
+  });
   if (!native) return std::unexpected(native.error());
   OpenProgram attached{.fd = xdp_program__fd(program->get()), .identity = {}};
   attached.identity.id = xdp_program__id(program->get());
@@ -184,7 +187,16 @@ Result<XdpAttachment> AttachNew(const XdpRequest& request, int ifindex, XdpMode 
   swap.earlier = {attached};
   if (auto swapped = SwapOnly(swap, ifindex, *native, attached.identity.id); !swapped)
     return std::unexpected(swapped.error());
-  return XdpAttachment{.native = *native};
+  return XdpAttachment{.native = *native, .alone = true};
+}
+
+// Without libxdp, which would load the program anew only to learn again that there is no dispatcher.
+Result<XdpAttachment> AttachOnly(const XdpRequest& request, int ifindex) {
+  auto native = AttachFresh(request.interface, request.mode, [&](bool in_driver) {
+    return bpf_xdp_attach(ifindex, request.alone.fd, XDP_FLAGS_UPDATE_IF_NOEXIST | ModeFlag(in_driver), nullptr);
+  });
+  if (!native) return std::unexpected(native.error());
+  return XdpAttachment{.native = *native, .alone = true};
 }
 
 // Ours is there in another mode than asked for. The kernel refuses two modes at once, so the old one goes first
@@ -196,7 +208,8 @@ Result<XdpAttachment> ChangeMode(const XdpRequest& request, int ifindex, bool na
   auto detached = DetachProgram(request.interface, ifindex, native_before, old_id);
   if (!detached) return std::unexpected(detached.error());
   auto attached = AttachNew(request, ifindex, request.mode, object);
-  if (attached) return XdpAttachment{.native = attached->native, .was_there = true};
+  if (attached) attached->was_there = true;
+  if (attached) return attached;
   KernelLog log;
   const int error = xdp_program__attach(old_program->get(), ifindex, LibxdpMode(native_before), 0);
   if (error) attached.error().message += "\nand " + log.Fail("putting the old program back", -error).error().message;
@@ -227,7 +240,7 @@ Result<XdpAttachment> AttachAlone(const XdpRequest& request, int ifindex, const 
     if (auto swapped = SwapOnly(request, ifindex, presence.native, ours.id); !swapped)
       return std::unexpected(swapped.error());
   }
-  return XdpAttachment{.native = presence.native, .was_there = true};
+  return XdpAttachment{.native = presence.native, .was_there = true, .alone = true};
 }
 
 // A dispatcher that stands sets the mode for all of its programs.
@@ -283,6 +296,7 @@ Result<XdpAttachment> AttachXdp(const XdpRequest& request, Object object) {
   if (presence->dispatcher) return AttachBeside(request, *ifindex, *presence, ours, object);
   if (!ours.empty()) return AttachAlone(request, *ifindex, *presence, *ours.front(), object);
   if (!presence->programs.empty()) return ForeignProgram(request, presence->programs.front());
+  if (request.only_alone) return AttachOnly(request, *ifindex);
   return AttachNew(request, *ifindex, request.mode, object);
 }
 

@@ -40,6 +40,7 @@ Result<XdpPresence> InspectXdp(const std::string& interface, std::span<const Ope
 struct XdpAttachment {
   bool native = false;
   bool was_there = false;  // ours was attached already; the same version stayed, another one was replaced
+  bool alone = false;      // not in a dispatcher: the kernel has none, or whoever attached it did without
   // Ids of other versions of ours that stand in the dispatcher, too, until the caller takes them away.
   std::vector<uint32_t> superseded{};
 };
@@ -51,6 +52,7 @@ struct XdpRequest {
   OpenProgram alone;                    // what is to stand there if it stands alone
   ProgramIdentity beside;               // what it is in a dispatcher; tag and constants count
   std::vector<OpenProgram> earlier{};   // of earlier processes, as far as they are pinned
+  bool only_alone = false;              // this kernel was seen to have no dispatcher
 };
 // `object`: opened and adjusted for the dispatcher, not loaded. Ours of the same version and mode stays as it is.
 // Another version is replaced in one step where it is the only program; in a dispatcher the new one is added and the

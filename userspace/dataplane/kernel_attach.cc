@@ -70,7 +70,8 @@ Result<XdpAttachment> KernelDataplane::Impl::AttachTo(const std::string& interfa
                     .program = kBalancerProgram,
                     .alone = program.open(),
                     .beside = std::move(beside),
-                    .earlier = KnownPrograms()},
+                    .earlier = KnownPrograms(),
+                    .only_alone = only_alone},
                    std::move(*instance));
 }
 
@@ -135,6 +136,7 @@ Result<std::vector<KernelDataplane::Attachment>> KernelDataplane::Impl::AttachAl
       SetHandover(0);
       return std::unexpected(error);
     }
+    only_alone = only_alone || (one->alone && !one->was_there);
     attachments.push_back({interface, one->native, one->was_there});
     attached.push_back({interface, std::move(*one)});
   }
@@ -173,6 +175,7 @@ Result<KernelDataplane::Attachment> KernelDataplane::AttachTo(const std::string&
   if (!locked) return std::unexpected(locked.error());
   auto attached = impl_->AttachTo(interface);
   if (!attached) return std::unexpected(attached.error());
+  impl_->only_alone = impl_->only_alone || (attached->alone && !attached->was_there);
   return Attachment{interface, attached->native, attached->was_there};
 }
 
