@@ -171,10 +171,18 @@ event_confirm() {
   hitless_apply moving 10 10 10
 }
 
-# OTHER_SHUNTD takes the daemon's place by the verb, which has said before that nobody would notice.
+# Under a daemon of OTHER_SHUNTD the verb puts this build's program in; the daemon goes on.
 event_upgrade_verb() {
-  hitless_ctl upgrade --dry-run >/dev/null
-  hitless_ctl upgrade >/dev/null
+  local before
+  event_program "$OTHER_SHUNTD"
+  before=$(program_tag)
+  lab_in balancer1 "$SHUNTCTL" upgrade --dry-run
+  [[ $(program_tag) == "$before" ]] || { echo "a dry run changed the program"; return 1; }
+  lab_in balancer1 "$SHUNTCTL" upgrade
+  [[ $(program_tag) != "$before" ]] || { echo "the program is the same after the upgrade: $before"; return 1; }
+  numbered_go_on $((NUMBERED_RATE / 2))
+  lab_daemon_stop 1
+  lab_daemon_start 1
 }
 
 event_all_settled() {
@@ -204,9 +212,14 @@ hitless_round() {
   "$run" "a health check that is set" "health check set" event_check_set
   "$run" "a health check that is removed" "health check removed" event_check_removed
   "$run" "files that are applied" "two files applied" event_apply
+  "$run" "a store read again by SIGHUP" "SIGHUP" event_reload signal
+  "$run" "a store read again by the verb" "shuntctl reload" event_reload verb
+  "$run" "a rollback" "shuntctl rollback" event_rollback
+  "$run" "changes to confirm" "apply --confirm, kept and not" event_confirm
   "$run" "crashes in the middle of a change" "kill -9 during an apply, 3 times" event_crashes_in_a_change 3
   "$run" "a program of another version" "program upgraded" event_program "$OTHER_SHUNTD"
   "$run" "the way back to the older program" "program rolled back" event_program "$SHUNTD"
+  "$run" "an upgrade by the verb" "shuntctl upgrade" event_upgrade_verb
   "$run" "restarts in a row" "$restarts restarts in a row" event_restarts "$restarts"
   # Nobody needs downloads any more, and to wait for their ends takes time.
   HITLESS_EVENT_SECONDS=-600 "$run" "slots that settle" "every slot has settled" event_all_settled

@@ -140,5 +140,6 @@ it "the older shuntd and shuntctl build" old_builds
 it "an older daemon that is stopped gives way to today's" gives_way TERM "an older daemon, stopped"
 it "an older daemon that is killed gives way to today's" gives_way KILL "an older daemon, killed"
 it "an older daemon that comes back hurts nobody" the_old_one_comes_back
+it "a daemon with larger tables takes over" capacities_grow
 hitless_table
 finish
