@@ -16,7 +16,7 @@ clock_wrapper() {
   library=$(dpkg -L libfaketime | grep '/libfaketimeMT\.so')
   cat >"$SCRATCH/shuntd" <<W
 #!/bin/sh
-exec env LD_PRELOAD="$library" FAKETIME_TIMESTAMP_FILE="$CLOCK" FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 \
+exec env LD_PRELOAD="$library" FAKETIME_TIMESTAMP_FILE="$CLOCK" FAKETIME_NO_CACHE=1 NO_FAKE_STAT=1 FAKETIME_DONT_FAKE_MONOTONIC=1 \
   FAKETIME_DONT_RESET=1 "$SHUNTD" "\$@"
 W
   chmod 755 "$SCRATCH/shuntd"

@@ -139,7 +139,7 @@ news_is_lost() {
     for ((i = 0; i < 40000; i++)); do echo "route add 10.77.$((i / 250)).$((i % 250))/32 dev eth0"; done
   } | lab_ip balancer1 -batch -
   {
-    for ((i = 0; i < 12000; i++)); do echo "link set dev other1 alias a$i"; done
+    for ((i = 0; i < 40000; i++)); do echo "link set dev other1 alias a$i"; done
   } | lab_ip balancer1 -batch -
   second_link_delete
   second_link_add

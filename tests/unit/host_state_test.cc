@@ -41,7 +41,7 @@ TEST_CASE("A host that drains stands so in the store, one that serves is not men
   CHECK(Diff(SmallState(), state) == std::vector<std::string>{"~ host: state serve -> drain"});
   const auto refused = ParseYaml("host: { state: draining }\nvips: []\n", "lb.yaml", kAny);
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().message == "lb.yaml:1: host.state: \"draining\" is unknown; expected serve or drain");
+  CHECK(refused.error().message == "lb.yaml:1: host.state: expected serve or drain, found \"draining\"");
 }
 
 TEST_CASE("A drained host is published and told, and outlives a restart; nothing else of the balancer changes") {

@@ -242,7 +242,7 @@ TEST_CASE("a list of texts is read as a block and between brackets, and an empty
 
 TEST_CASE("a top that is no map is refused") {
   CHECK_THAT(Refused("- vips\n"), Contains("lb.yaml:1: expected keys with values (hash_key, defaults, outer_source, "
-                                           "vips), found a list"));
+                                           "host, vips), found a list"));
   CHECK_THAT(Refused("hello\n"), Contains("found \"hello\""));
 }
 
