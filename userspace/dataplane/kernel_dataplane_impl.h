@@ -63,7 +63,7 @@ struct KernelDataplane::Impl {
   std::string set;                     // name of its folder in `folder` (kernel_pins.h)
   std::unique_ptr<Object> object;      // as it was loaded; unset: the tables alone
   KeptProgram program;                 // what is attached where it stands alone, and run by RunFrame()
-  bool only_alone = false;  // the kernel was seen to have no dispatcher
+  bool only_alone = false;             // the kernel was seen to have no dispatcher
   bool program_is_pinned = false;
   std::optional<KeptProgram> earlier_program;  // another version on the same maps, as it is pinned
   std::optional<EarlierSet> earlier;           // other maps that Attach() will take over from
