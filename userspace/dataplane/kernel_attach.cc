@@ -76,7 +76,7 @@ Result<XdpAttachment> KernelDataplane::Impl::AttachTo(const std::string& interfa
 }
 
 // What decides which versions in a dispatcher pass packets on (shunt/abi_types.h).
-void KernelDataplane::Impl::SetHandover(uint32_t word) {
+void KernelDataplane::Impl::SetHandover(uint32_t word) const {
   std::atomic_ref(control.values()[0].handover).store(word, std::memory_order_release);
 }
 
@@ -111,7 +111,7 @@ Status KernelDataplane::Impl::HandOver(std::span<const InterfaceAttachment> atta
 }
 
 // Those that had none of ours before lose it again; the others keep what works.
-void KernelDataplane::Impl::UndoAttach(std::span<const InterfaceAttachment> attached, Error& error) {
+void KernelDataplane::Impl::UndoAttach(std::span<const InterfaceAttachment> attached, Error& error) const {
   for (const auto& [interface, xdp] : attached) {
     if (xdp.was_there) continue;
     if (auto undone = DetachFrom(interface, OwnerMapIds(), KnownPrograms()); !undone)

@@ -116,7 +116,7 @@ struct KernelDataplane::Impl {
   Status EndTakeOver(KernelDataplane& self);  // no packet meets it any more
   Status CopyFlows(KernelDataplane& self);
   Status AddCounts(const Plan& plan, const Counts& more);
-  void AddRefusals(uint32_t vip_id, const Refusals& more);
+  void AddRefusals(uint32_t vip_id, const Refusals& more) const;
   Status MoveTo(const std::string& name);  // the pins
   Status LeaveOldProgram();
 
@@ -126,10 +126,10 @@ struct KernelDataplane::Impl {
   Result<XdpAttachment> AttachTo(const std::string& interface) const;
   Result<std::vector<Attachment>> AttachAll();
   Result<std::optional<LockedFolder>> LockSet() const;
-  void SetHandover(uint32_t word);
+  void SetHandover(uint32_t word) const;
   Status PrepareHandover();
   Status HandOver(std::span<const InterfaceAttachment> attached);
-  void UndoAttach(std::span<const InterfaceAttachment> attached, Error& error);
+  void UndoAttach(std::span<const InterfaceAttachment> attached, Error& error) const;
   Status KeepProgram();
 
   // kernel_upgrade.cc: beside a daemon that may run.

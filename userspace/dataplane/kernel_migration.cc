@@ -176,7 +176,7 @@ Status KernelDataplane::Impl::CopyEarlier(KernelDataplane& self) {
   return CopyFlows(self);
 }
 
-void KernelDataplane::Impl::AddRefusals(uint32_t vip_id, const Refusals& more) {
+void KernelDataplane::Impl::AddRefusals(uint32_t vip_id, const Refusals& more) const {
   shunt_refusals& refusals = vip_refusals.values()[vip_id];
   std::atomic_ref(refusals.count).fetch_add(more.count, std::memory_order_relaxed);
   if (!more.seconds_ago) return;
