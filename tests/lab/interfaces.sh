@@ -139,13 +139,13 @@ news_is_lost() {
     for ((i = 0; i < 40000; i++)); do echo "route add 10.77.$((i / 250)).$((i % 250))/32 dev eth0"; done
   } | lab_ip balancer1 -batch -
   {
-    for ((i = 0; i < 40000; i++)); do echo "link set dev other1 alias a$i"; done
+    for ((i = 0; i < 12000; i++)); do echo "link set dev other1 alias a$i"; done
   } | lab_ip balancer1 -batch -
   second_link_delete
   second_link_add
   lab_ip router link set dev to-balancer1 address 02:00:00:00:77:01
   lab_ip balancer1 neigh flush dev eth0
-  expect_equal "sockets that have lost events, the next hops' and the links'" "$(sockets_overrun)" 2
+  expect_between "sockets that have lost events, the next hops' and perhaps the links'" "$(sockets_overrun)" 1 2
   kill -s CONT "$(lab_pid balancer1 shuntd)"
   poll 20 is_attached eth1
   has_program eth1
