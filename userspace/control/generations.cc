@@ -29,9 +29,8 @@ std::string Generations::Open(const DesiredState& in_force, SteadyTime now) {
   if (current_ == 0) return Begin(in_force, Diff({}, in_force), "found at the start, the first that is kept", now);
   const auto known = history_.Load(current_);
   if (known && *known == in_force) return "";
-  std::string problem =
-      Begin(in_force, known ? Diff(*known, in_force) : std::vector<std::string>{},
-            "found at the start: the store was edited, or a crash came before its history", now);
+  std::string problem = Begin(in_force, known ? Diff(*known, in_force) : std::vector<std::string>{},
+                              "found at the start: the store was edited, or a crash came before its history", now);
   if (known || known.error().kind == ErrorKind::kNotFound) return problem;
   return fmt::format("{}{}the newest generation of the history cannot be read: {}", problem,
                      problem.empty() ? "" : "; ", known.error().message);
