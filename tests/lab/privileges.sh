@@ -49,8 +49,8 @@ few_rights() {
   pid=$(daemon_pid)
   uid=$(id -u "$OWN")
   for task in "/proc/$pid/task/"*; do
-    for set in CapPrm CapEff CapBnd; do expect_equal "$set of ${task##*/}" "$(status_of "$pid/task/${task##*/}" $set)" $KEPT; done
-    for set in CapInh CapAmb; do expect_equal "$set of ${task##*/}" "$(status_of "$pid/task/${task##*/}" $set)" 0000000000000000; done
+    for set in CapPrm CapEff CapBnd; do expect_equal "$set of ${task##*/}" "$(status_of "$pid/task/${task##*/}" "$set")" "$KEPT"; done
+    for set in CapInh CapAmb; do expect_equal "$set of ${task##*/}" "$(status_of "$pid/task/${task##*/}" "$set")" 0000000000000000; done
     expect_equal "users" "$(status_of "$pid/task/${task##*/}" Uid)" "$uid $uid $uid $uid"
     expect_equal "no new privileges" "$(status_of "$pid/task/${task##*/}" NoNewPrivs)" 1
     expect_equal "filter on system calls" "$(status_of "$pid/task/${task##*/}" Seccomp)" 2
@@ -61,7 +61,7 @@ few_rights() {
 few_rights_of_starter() {
   local pid
   pid=$(starter_pid)
-  expect_equal "capabilities" "$(status_of "$pid" CapPrm)" $STARTER
+  expect_equal "capabilities" "$(status_of "$pid" CapPrm)" "$STARTER"
   expect_equal "user" "$(status_of "$pid" Uid | cut -d' ' -f1)" "$(id -u "$OWN")"
 }
 
@@ -143,8 +143,8 @@ file_capabilities() {
     --interfaces=eth0 --store="$run/shunt.yaml" --socket="$run/shuntd.sock" --bpffs="$bpffs"
   poll 30 file_daemon_answers
   as "$OWN" "$LAB/bin/shuntctl" --socket="$run/shuntd.sock" vip add "$HIDDEN_VIP" --ring-size=655373 >/dev/null
-  expect_equal "capabilities" "$(status_of "$(lab_pid balancer2 shuntd)" CapEff)" $KEPT
-  expect_equal "permitted" "$(status_of "$(lab_pid balancer2 shuntd)" CapPrm)" $KEPT
+  expect_equal "capabilities" "$(status_of "$(lab_pid balancer2 shuntd)" CapEff)" "$KEPT"
+  expect_equal "permitted" "$(status_of "$(lab_pid balancer2 shuntd)" CapPrm)" "$KEPT"
   expect_equal "user" "$(status_of "$(lab_pid balancer2 shuntd)" Uid)" "$uid $uid $uid $uid"
   lab_stop balancer2 shuntd
 }
@@ -207,8 +207,8 @@ certificates() {
 TLS_FLAGS=()
 start_with_tls() {
   TLS_FLAGS=(--listen="$BALANCER4:$API_PORT" --tls_certificate="$LAB/api/server.pem" --tls_key="$LAB/api/server.key"
-    --tls_client_ca="$LAB/api/ca.pem" --tls_admins=operations,backup-operations)
-  start_daemon "${TLS_FLAGS[@]}" "$@"
+    --tls_client_ca="$LAB/api/ca.pem" "--tls_admins=operations,backup-operations")
+  start_daemon "${TLS_FLAGS[@]}"
 }
 tls_ctl() { # CERTIFICATE CA WORD…
   local certificate=$1 ca=$2
