@@ -175,8 +175,8 @@ bpf_map* Object::FindConstants() const {
 
 std::vector<std::byte> Object::Constants() const {
   size_t bytes = 0;
-  const bpf_map* map = FindConstants();
-  const auto* values = map ? static_cast<const std::byte*>(bpf_map__initial_value(FindConstants(), &bytes)) : nullptr;
+  bpf_map* map = FindConstants();
+  const auto* values = map ? static_cast<const std::byte*>(bpf_map__initial_value(map, &bytes)) : nullptr;
   return values ? std::vector<std::byte>(values, values + bytes) : std::vector<std::byte>();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many test runs of a loaded program in one call, and what measuring them needs besides: programs of others, links that
 // end with their owner. Not here: one run with its frame (object.h), attachments that outlive the process (xdp.h).
-// Called by tools/shunt-bench and tc.cc; any thread.
+// Called by tools/shunt-bench; any thread.
 #pragma once
 
 #include <cstddef>
