@@ -146,8 +146,12 @@ bgp_communities() {
 bgp_next_hops() {
   local family=-4
   [[ $1 != *:* ]] || family=-6
-  lab_ip router "$family" route show "$1" |
-    grep -oE 'via (10\.1\.[0-9]+\.2|2001:db8:b:[0-9]+::2)' | sed -E 's/.*[.:]([0-9]+)(\.2|::2)$/\1/' | sort -n | xargs
+  lab_ip router "$family" -o route show "$1" |
+    awk '{ while (match($0, /via (10\.1\.[0-9]+\.2|2001:db8:b:[0-9]+::2) /)) {
+             hop = substr($0, RSTART, RLENGTH - 1); $0 = substr($0, RSTART + RLENGTH)
+             sub(/(\.2|::2)$/, "", hop); sub(/.*[.:]/, "", hop); seen[hop] = 1
+           } }
+         END { for (n = 1; n <= 9; n++) if (n in seen) { printf "%s%s", sep, n; sep = " " } }'
 }
 
 bgp_vip_goes_to() { [[ $(bgp_next_hops "$1") == "$2" ]]; }

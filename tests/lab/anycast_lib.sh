@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Several balancers behind one router, by BGP: the story that anycast.sh tells with BIRD and anycast_frr.sh with FRR.
+# 2000 numbered packets a second, 1000 live downloads and short requests go on while balancers fail, leave and come; of
+# each event a row of the table says what became of them, and after how many ms the router's kernel had it right.
+# Sourced by those two, who set BGP_KIND first. Not here: the lab's BGP (scripts/lib/bgp.sh), the traffic (hitless.sh).
+#
+#   lost     packets that arrived nowhere: those that were on their way to a balancer that was gone
+#   moved    flows that arrived at another real than got: with stable rings and one hash key there is none
+#   failed   downloads that were not whole, short requests without their answer
+LAB_NODES=(client1 client2 router balancer1 balancer2 balancer3 real1 real2 real3 real4)
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$SHUNT_ROOT/scripts/lib/hitless.sh"
+source "$SHUNT_ROOT/scripts/lib/bgp.sh"
+
+DOWNLOADS=1000 DOWNLOAD_SECONDS=60
+HITLESS_NODES=(client1 router balancer1 balancer2 balancer3 real1 real2 real3 real4)
+ANYCAST_VIPS=("${LAB_VIPS4[0]}" "${LAB_VIPS6[0]}") # with traffic
+ANYCAST_SECONDS=30 # the longest that anything may take, on a machine that has no time
+ANYCAST_BFD_SECONDS=5 # less than what is left of the hold time
+
+# ---- balancers
+
+# The same store everywhere: the same hash key, the same rings.
+anycast_store() { # [HASH-KEY]
+  echo "hash_key: \"${1:-0x5eed5eed5eed5eed5eed5eed5eed5eed}\""
+  hitless_file moving 10 10 10 10
+}
+
+hops_known_on() { [[ $(lab_ctl "$1" -o json real list | jq '[.reals[] | select(.problem)] | length') == 0 ]]; }
+
+# balancer_up N: shuntd with its rings, what it announces, its speaker
+balancer_up() {
+  anycast_store >"$SCRATCH/store.yaml"
+  lab_daemon_start "$1"
+  lab_ctl "$1" apply -f "$SCRATCH/store.yaml" >/dev/null
+  poll 20 hops_known_on "$1"
+  announce "$1" 100
+  bgp_balancer_up "$1"
+}
+
+# Nothing also where there is no such table yet.
+announced_metric() { # N -4|-6 ADDRESS
+  { lab_ip "balancer$1" "$2" route show "$3" table "$BGP_TABLE" 2>/dev/null || true; } | sed -n 's/.* metric \([0-9]*\).*/\1/p'
+}
+
+# announce N METRIC|no
+announce() {
+  local address family old
+  for address in "${LAB_VIPS4[@]}" "${LAB_VIPS6[@]}"; do
+    family=-4
+    [[ $address != *:* ]] || family=-6
+    old=$(announced_metric "$1" "$family" "$address")
+    [[ $2 == no || $2 == "$old" ]] ||
+      lab_ip "balancer$1" "$family" route add blackhole "$address" table "$BGP_TABLE" proto 83 metric "$2"
+    [[ -z $old || $2 == "$old" ]] ||
+      lab_ip "balancer$1" "$family" route del blackhole "$address" table "$BGP_TABLE" proto 83 metric "$old"
+  done
+}
+
+# ---- the table
+
+ANYCAST_COLUMNS='event|balancers|packets|lost|moved|failed|converged (ms)'
+ANYCAST_TABLE=$SCRATCH/anycast
+anycast_table() {
+  printf '\n'
+  { echo "$ANYCAST_COLUMNS"; [[ ! -e $ANYCAST_TABLE ]] || cat "$ANYCAST_TABLE"; } | column -t -s '|' -R 2,3,4,5,6,7
+  printf '\n'
+}
+
+# From now on the router has to learn it.
+it_happens() { now_ms >"$SCRATCH/happens"; }
+
+# anycast_event NAME BALANCERS SECONDS FUNCTION [ARGUMENT…]: once the function has happened the router's kernel sends the
+# VIPs to these balancers and to no other, within the time. 1 if it failed, or if a flow moved or a request failed.
+anycast_event() {
+  local name=$1 balancers=$2 seconds=$3 phase failed status
+  shift 3
+  hitless_downloads_last "$HITLESS_EVENT_SECONDS"
+  hitless_link_drops >"$SCRATCH/links"
+  numbered_next_phase
+  phase=$(numbered_phase) failed=$(hitless_failed)
+  it_happens
+  set +e
+  (
+    set -eE
+    "$@"
+    bgp_wait "$seconds" "$balancers" "${ANYCAST_VIPS[@]}"
+    echo $(($(now_ms) - $(<"$SCRATCH/happens"))) >"$SCRATCH/converged"
+    numbered_go_on "$NUMBERED_RATE" # what was changed is met
+  )
+  status=$?
+  set -e
+  numbered_next_phase
+  poll "$HITLESS_LATE_SECONDS" numbered_all_seen "$phase" || true
+  numbered ".phases[\"$phase\"] | \"$name|$balancers|\\(.sent)|\\(.sent - .seen)|\\(.moved)|$(($(hitless_failed) - failed))|$(<"$SCRATCH/converged")\"" \
+    >>"$ANYCAST_TABLE"
+  ((status == 0)) || { echo "$name: it could not be done"; return 1; }
+  anycast_row_is_good
+}
+
+anycast_row_is_good() {
+  local name packets lost moved failed _
+  IFS='|' read -r name _ packets lost moved failed _ < <(tail -n 1 "$ANYCAST_TABLE")
+  echo "$name: of $packets packets $lost were lost; $moved flows moved; $failed requests failed"
+  echo "meanwhile queues of the lab's links dropped: $(hitless_links_lost "$SCRATCH/links")"
+  ((packets > 0 && moved == 0 && failed == 0))
+}
+
+# ---- events
+
+daemon_killed_and_back() { # N
+  lab_daemon_stop "$1" KILL
+  numbered_go_on "$NUMBERED_RATE" # nobody is there who could withdraw anything
+  lab_daemon_start "$1"
+  it_happens
+}
+
+speaker_killed() { bgp_signal "balancer$1" KILL; }
+speaker_back() { # N: what a supervisor does
+  bgp_stop "balancer$1"
+  it_happens
+  bgp_balancer_up "$1"
+}
+speaker_frozen() { bgp_signal "balancer$1" STOP; }
+speaker_thawed() { bgp_signal "balancer$1" CONT; }
+
+link_down() { lab_ip "balancer$1" link set eth0 down; }
+# As the host's own network service does it; addresses were kept.
+link_up() {
+  local gateway prefix _
+  read -r _ gateway prefix _ < <(lab_node_addresses "balancer$1")
+  lab_ip "balancer$1" link set eth0 up
+  lab_ip "balancer$1" route replace default via "$gateway"
+  lab_ip "balancer$1" -6 route replace default via "$prefix::1"
+}
+
+# Nothing gets through any more, and both ends believe that the link is up.
+link_silent() {
+  lab_in router nft "add table netdev silent;
+    add chain netdev silent in { type filter hook ingress device to-balancer$1 priority 0; policy drop; };
+    add chain netdev silent out { type filter hook egress device to-balancer$1 priority 0; policy drop; }"
+}
+link_heard() { lab_in router nft delete table netdev silent; }
+
+# Graceful shutdown, then gone.
+host_drained() {
+  announce "$1" 2100
+  bgp_wait "$ANYCAST_SECONDS" "${2:?}" "${ANYCAST_VIPS[@]}"
+  announce "$1" no
+}
+host_undrained() { announce "$1" 100; }
+host_less_preferred() { announce "$1" 1100; }
+
+balancer_added() { # N BALANCERS…: the router knows of these then
+  local n=$1
+  shift
+  bgp_router_sessions "$@"
+  balancer_up "$n"
+}
+
+balancer_removed() { # N BALANCERS…
+  local n=$1
+  shift
+  host_drained "$n" "$*"
+  bgp_router_sessions "$@"
+  bgp_stop "balancer$n"
+  lab_daemon_stop "$n"
+}
+
+# ---- cases
+
+# By the packets that each got in three seconds.
+traffic_spreads() { # BALANCERS
+  local n got=() share all=0
+  for n in 1 2 3; do got[n]=$(lab_received "$n"); done
+  numbered_go_on $((NUMBERED_RATE * 3))
+  for n in 1 2 3; do got[n]=$(($(lab_received "$n") - got[n])) all=$((all + got[n])); done
+  for n in $1; do
+    share=$((got[n] * 100 / all))
+    expect_between "share of balancer$n, in %" "$share" 15 60
+  done
+}
+
+all_comes_up() {
+  local n
+  for n in 1 2; do balancer_up "$n"; done
+  bgp_router_up 1 2
+  bgp_wait "$ANYCAST_SECONDS" "1 2" "${LAB_VIPS4[@]}" "${LAB_VIPS6[@]}"
+}
+
+everything_goes_on() {
+  numbered_start 600
+  hitless_requests_up
+  hitless_downloads_up "$DOWNLOADS" "$DOWNLOAD_SECONDS"
+  hitless_downloads_last "$DOWNLOAD_SECONDS"
+}
+
+everything_ends_whole() {
+  hitless_requests_down
+  hitless_downloads_end
+  expect_equal "failed requests" "$(hitless_failed)" 0
+  expect_between "short requests" "$(cat "$LAB"/requests[46] | wc -l)" 100 1000000
+}
+
+# Balancer 2 with another hash key: flows that the router sends there, once balancer 1 is gone, arrive elsewhere.
+another_key_moves_flows() {
+  anycast_store 0x0bad0bad0bad0bad0bad0bad0bad0bad >"$SCRATCH/other.yaml"
+  lab_daemon_stop 2
+  cp "$SCRATCH/other.yaml" "$LAB/balancer2/store.yaml"
+  lab_daemon_start 2
+  poll 20 hops_known_on 2
+  ! anycast_event "wrong: another hash key" 2 "$ANYCAST_SECONDS" speaker_killed 1 || return 1
+}
+
+event() { # SENTENCE NAME BALANCERS SECONDS FUNCTION [ARGUMENT…]
+  local sentence=$1
+  shift
+  it "no flow moves and no request fails when $sentence" anycast_event "$@"
+}
+
+anycast_story() {
+  local n
+  test_lab
+  for n in 1 2 3; do lab_in "balancer$n" sysctl -qw net.ipv6.conf.all.keep_addr_on_down=1 net.ipv6.conf.eth0.keep_addr_on_down=1; done
+  it "two balancers with a speaker each share every VIP" all_comes_up
+  ((FAILED == 0)) || finish # nothing that follows could work
+  it "$NUMBERED_RATE packets a second arrive, and $DOWNLOADS downloads are under way" everything_goes_on
+  it "traffic spreads over both balancers" traffic_spreads "1 2"
+  event "a balancer is added" "balancer added" "1 2 3" "$ANYCAST_SECONDS" balancer_added 3 1 2 3
+  it "traffic spreads over three balancers" traffic_spreads "1 2 3"
+  event "a daemon crashes and comes back" "shuntd: kill -9, and back" "1 2 3" "$ANYCAST_SECONDS" daemon_killed_and_back 1
+  event "a speaker is killed" "speaker: kill -9" "2 3" "$ANYCAST_BFD_SECONDS" speaker_killed 1
+  event "the speaker is back" "speaker back" "1 2 3" "$ANYCAST_SECONDS" speaker_back 1
+  event "a speaker hangs" "speaker frozen (BFD)" "2 3" "$ANYCAST_BFD_SECONDS" speaker_frozen 1
+  event "the speaker goes on" "speaker goes on" "1 2 3" "$ANYCAST_SECONDS" speaker_thawed 1
+  event "a link goes down" "link down" "2 3" "$ANYCAST_BFD_SECONDS" link_down 1
+  event "the link is up again" "link up" "1 2 3" "$ANYCAST_SECONDS" link_up 1
+  event "a link loses everything" "link silent (BFD)" "2 3" "$ANYCAST_BFD_SECONDS" link_silent 1
+  event "the link loses nothing any more" "link heard again" "1 2 3" "$ANYCAST_SECONDS" link_heard 1
+  event "a host is drained" "host drained" "2 3" "$ANYCAST_SECONDS" host_drained 1 "2 3"
+  event "the host serves again" "host undrained" "1 2 3" "$ANYCAST_SECONDS" host_undrained 1
+  event "a host is less preferred" "host less preferred" "2 3" "$ANYCAST_SECONDS" host_less_preferred 1
+  event "the host is preferred again" "host preferred again" "1 2 3" "$ANYCAST_SECONDS" host_undrained 1
+  event "a balancer is removed" "balancer removed" "1 2" "$ANYCAST_SECONDS" balancer_removed 3 1 2
+  it "every download was whole, and every short request answered" everything_ends_whole
+  anycast_table
+  it "the count sees flows that move, as they do to a balancer with another hash key" another_key_moves_flows
+  anycast_table
+  finish
+}
