@@ -52,6 +52,10 @@ class ForwardingDataplane : public Dataplane {
   Result<FrameResult> RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) override {
     return memory_.RunFrame(frame, ingress_ifindex);
   }
+  Result<std::optional<std::vector<uint8_t>>> Forward(std::span<const uint8_t> frame,
+                                                      uint32_t ingress_ifindex) override {
+    return memory_.Forward(frame, ingress_ifindex);
+  }
 
   MemoryDataplane& memory() { return memory_; }
 

@@ -14,17 +14,23 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string_view>
 #include <system_error>
+#include <thread>
 
 namespace shunt {
 namespace {
 
 constexpr mode_t kOwnerOnly = 0700;
 constexpr std::string_view kDescriptors = "/proc/self/fd/";
+
+// A process that was killed holds its lock until all it had open is closed, thousands of sockets of probes perhaps.
+constexpr std::chrono::milliseconds kHolderMayEnd{1500};
+constexpr std::chrono::milliseconds kLockPause{20};
 
 Status CheckBpffs(const std::string& bpffs) {
   struct statfs info{};
@@ -130,6 +136,7 @@ Result<std::vector<std::string>> ListFolder(const std::string& path) {
 Result<LockedFolder> LockedFolder::Lock(const std::string& bpffs, const std::string& name, LockKind kind) {
   if (auto usable = CheckBpffs(bpffs); !usable) return std::unexpected(usable.error());
   const std::string path = bpffs + "/" + name;
+  const auto refuse_at = std::chrono::steady_clock::now() + kHolderMayEnd;
   // The holder before us may remove the folder as it goes; then what we locked is no longer what stands there.
   for (;;) {
     if (mkdir(path.c_str(), kOwnerOnly) != 0 && errno != EEXIST) return FailErrno("making folder " + path, errno);
@@ -142,6 +149,10 @@ Result<LockedFolder> LockedFolder::Lock(const std::string& bpffs, const std::str
     if (flock(folder.fd_.get(), kind == LockKind::kWait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) return FailErrno("locking " + path, errno);
+      if (std::chrono::steady_clock::now() < refuse_at) {
+        std::this_thread::sleep_for(kLockPause);
+        continue;
+      }
       return Fail(
           ErrorKind::kExists,
           fmt::format("locking {}: another process uses it; stop that one, or give this one a bpffs of its own", path));

@@ -16,7 +16,7 @@
 namespace shunt {
 
 enum class LockKind {
-  kRefuse,  // another holder is an error
+  kRefuse,  // another holder is an error, unless it ends within a moment
   kWait,
   kNone,  // only open
 };

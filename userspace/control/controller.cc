@@ -67,8 +67,9 @@ struct Controller::Impl {
   std::unique_ptr<TaskQueue> queue;
   std::thread thread;
 
-  std::mutex interfaces_mutex;
-  InterfaceReport interfaces;  // guarded by it
+  std::mutex reports_mutex;  // guards what follows
+  InterfaceReport interfaces;
+  std::shared_ptr<const AnnounceReport> announcements = std::make_shared<const AnnounceReport>();
 
   std::mutex health_mutex;  // guards what follows
   std::vector<HealthChange> judged;
@@ -284,13 +285,24 @@ void Controller::Ready() { impl_->RunOnWriter(&Writer::TellHost); }
 void Controller::Leave() { impl_->RunOnWriter(&Writer::Leave); }
 
 void Controller::PublishInterfaces(InterfaceReport report) {
-  const std::lock_guard lock(impl_->interfaces_mutex);
+  const std::lock_guard lock(impl_->reports_mutex);
   impl_->interfaces = std::move(report);
 }
 
 InterfaceReport Controller::interfaces() const {
-  const std::lock_guard lock(impl_->interfaces_mutex);
+  const std::lock_guard lock(impl_->reports_mutex);
   return impl_->interfaces;
+}
+
+void Controller::PublishAnnouncements(AnnounceReport report) {
+  auto published = std::make_shared<const AnnounceReport>(std::move(report));
+  const std::lock_guard lock(impl_->reports_mutex);
+  impl_->announcements = std::move(published);
+}
+
+std::shared_ptr<const AnnounceReport> Controller::announcements() const {
+  const std::lock_guard lock(impl_->reports_mutex);
+  return impl_->announcements;
 }
 
 EventLog& Controller::events() { return impl_->events; }

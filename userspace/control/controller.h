@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "userspace/base/result.h"
+#include "userspace/control/announce_report.h"
 #include "userspace/control/event_log.h"
 #include "userspace/control/health_report.h"
 #include "userspace/control/interface_report.h"
@@ -65,13 +66,15 @@ class Controller {
   // The host leaves, until the end: told by an event, which is in the log when this returns. Waits for the changes
   // under way. Any thread.
   void Leave();
-  void PublishInterfaces(InterfaceReport report);  // any thread
+  void PublishInterfaces(InterfaceReport report);    // any thread
+  void PublishAnnouncements(AnnounceReport report);  // any thread
   // Whether the writer thread takes up a task within this time: else it hangs, or has a very long change to make.
   bool Answers(std::chrono::milliseconds patience);  // any thread
 
   std::shared_ptr<const Snapshot> snapshot() const;    // any thread; never null
   std::shared_ptr<const HealthReport> health() const;  // any thread; never null
   InterfaceReport interfaces() const;                  // any thread
+  std::shared_ptr<const AnnounceReport> announcements() const;  // any thread; never null
   EventLog& events();                                  // any thread
 
  private:

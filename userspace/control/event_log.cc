@@ -28,9 +28,11 @@ std::string LineOf(const Event& event) {
 }
 
 void Log(const Event& event) {
-  if (event.kind == "panic_entered" || event.kind == "interface_gone" || event.kind == "interface_unattached") {
+  if (event.kind == "panic_entered" || event.kind == "interface_gone" || event.kind == "interface_unattached" ||
+      event.kind == "prefix_withdrawn") {
     LOG(ERROR) << LineOf(event);
-  } else if (event.kind == "real_down" || event.kind == "backups_joined" || event.kind == "host_draining") {
+  } else if (event.kind == "real_down" || event.kind == "backups_joined" || event.kind == "host_draining" ||
+             event.kind == "prefix_lowered") {
     LOG(WARNING) << LineOf(event);
   } else {
     LOG(INFO) << LineOf(event);

@@ -54,6 +54,7 @@ void InterfaceKeeper::LookAt(Entry& entry, const std::optional<LinkProgram>& lin
     status = {.name = status.name, .index = 0, .attached = false, .native = false, .problem = kNotThere};
     entry.program_id = 0;
   }
+  status.carrier = link->carrier;
   if (status.attached && link->program_id == entry.program_id) return;
   // One that refuses is asked again when something happened to it, and now and then.
   const bool is_new = status.index == 0;

@@ -56,6 +56,14 @@ DEFINE_string(
     "10 s at "
     "most; empty: none");
 DEFINE_string(event_hook_user, "nobody", "name of the user who runs --event_hook");
+DEFINE_uint32(announce_table, 0,
+              "number of a routing table of the kernel, of shuntd's own, in which it keeps a route for each prefix that "
+              "is to be announced, for a BGP speaker; e.g. 83; 1 to 4294967295, but for 253 to 255; 0: none");
+DEFINE_uint32(announce_protocol, 83,
+              "protocol number of these routes, by which shuntd knows its own; 5 to 255, and no other program's");
+DEFINE_uint32(graceful_seconds, 0,
+              "how long a host that drains or leaves asks others to take over (metric 2000 and more) before its routes "
+              "are withdrawn; 0 to 3600");
 DEFINE_uint32(leave_seconds, 0,
               "how long a shuntd that is stopped waits for traffic to move to other hosts, after it has said that its "
               "VIPs are not to be announced; it ends as soon as none comes any more; 0 to 3600");
@@ -72,6 +80,9 @@ constexpr uint32_t kMaxReals = 1u << 24;
 constexpr uint32_t kMaxFlows = 1u << 27;
 constexpr uint32_t kMaxProbeSockets = 1u << 16;
 constexpr uint32_t kMaxLeaveSeconds = 3600;
+constexpr std::chrono::seconds kWithdrawSeconds{5};  // to remove the routes, when the time for it has come
+constexpr uint32_t kFirstOfKernel = 253, kLastOfKernel = 255;  // tables: default, main and local
+constexpr uint32_t kMinProtocol = 5, kMaxProtocol = 255;       // below: the kernel's own, and ip(8)'s
 
 constexpr std::string_view kUsage =
     "balances packets for VIPs over reals, in XDP.\n\n"
@@ -165,6 +176,21 @@ std::optional<HookOptions> ReadEventHook(const std::string& program, const std::
   return options;
 }
 
+AnnounceOptions ReadAnnounceFlags(Problems& problems) {
+  AnnounceOptions options;
+  options.table = FLAGS_announce_table;
+  if (options.table >= kFirstOfKernel && options.table <= kLastOfKernel) {
+    problems.push_back(fmt::format("--announce_table: {} is a table that the kernel forwards by; expected another number, "
+                                   "e.g. 83",
+                                   options.table));
+  }
+  options.protocol = static_cast<uint8_t>(
+      InRange("announce_protocol", FLAGS_announce_protocol, kMinProtocol, kMaxProtocol, problems));
+  options.graceful =
+      std::chrono::seconds(InRange("graceful_seconds", FLAGS_graceful_seconds, 0, kMaxLeaveSeconds, problems));
+  return options;
+}
+
 }  // namespace
 
 Result<DaemonOptions> ParseFlags(int argc, char** argv) {
@@ -190,6 +216,8 @@ Result<DaemonOptions> ParseFlags(int argc, char** argv) {
   options.metrics_listen = ReadMetricsListen(FLAGS_metrics_listen, problems);
   options.probe_sockets = InRange("probe_sockets", FLAGS_probe_sockets, 1, kMaxProbeSockets, problems);
   options.event_hook = ReadEventHook(FLAGS_event_hook, FLAGS_event_hook_user, problems);
+  options.announce = ReadAnnounceFlags(problems);
+  options.leave.withdraw_limit = options.announce.graceful + kWithdrawSeconds;
   options.leave.traffic_limit =
       std::chrono::seconds(InRange("leave_seconds", FLAGS_leave_seconds, 0, kMaxLeaveSeconds, problems));
   options.detach_on_exit = FLAGS_detach_on_exit;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "userspace/base/result.h"
+#include "userspace/bgp/announcer.h"
 #include "userspace/daemon/leaving.h"
 #include "userspace/dataplane/kernel_dataplane.h"
 #include "userspace/health/child_process.h"
@@ -38,6 +39,7 @@ struct DaemonOptions {
   std::optional<Endpoint> metrics_listen;  // unset: no metrics
   uint32_t probe_sockets = 0;              // probes under way at once
   std::optional<HookOptions> event_hook;   // unset: none
+  AnnounceOptions announce;
   LeaveOptions leave;
   bool detach_on_exit = false;
   AccessOptions access;

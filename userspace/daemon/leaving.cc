@@ -62,6 +62,19 @@ bool AwaitHook(const Hook& hook, uint64_t event_id, seconds limit) {
   return end != End::kSignal;
 }
 
+// False: a signal ended it.
+bool AwaitWithdrawal(const Announcer& announcer, seconds limit) {
+  const SteadyTime start = steady_clock::now();
+  const End end = WaitUntil([&](SteadyTime) { return announcer.has_withdrawn(); }, start + limit);
+  if (end == End::kTimeUp) {
+    LOG(ERROR) << fmt::format("leaving: the routes are not withdrawn after {} s; going on all the same", limit.count());
+  } else if (end == End::kDone) {
+    LOG(INFO) << fmt::format("leaving: nothing is announced any more ({} ms)",
+                             std::chrono::ceil<std::chrono::milliseconds>(steady_clock::now() - start).count());
+  }
+  return end != End::kSignal;
+}
+
 // Counts packets in steps, and says now and then how many come.
 class Departure {
  public:
@@ -132,10 +145,13 @@ void AwaitStopSignal(const WhileServing& serving) {
   LOG(INFO) << "leaving: " << (signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
-void Leave(const LeaveOptions& options, Controller& controller, Dataplane& dataplane, const Hook* hook) {
+void Leave(const LeaveOptions& options, Controller& controller, Dataplane& dataplane, const Leavers& leavers) {
   controller.Leave();
-  const bool told = hook == nullptr || AwaitHook(*hook, controller.events().last_id(), options.hook_limit);
-  const bool waited = told && (options.traffic_limit == seconds(0) || AwaitDeparture(dataplane, options.traffic_limit));
+  const bool told =
+      leavers.hook == nullptr || AwaitHook(*leavers.hook, controller.events().last_id(), options.hook_limit);
+  const bool withdrawn =
+      told && (leavers.announcer == nullptr || AwaitWithdrawal(*leavers.announcer, options.withdraw_limit));
+  const bool waited = withdrawn && (options.traffic_limit == seconds(0) || AwaitDeparture(dataplane, options.traffic_limit));
   if (!waited) LOG(WARNING) << "leaving: another signal: not waiting any longer";
   LOG(INFO) << "stopping";
 }

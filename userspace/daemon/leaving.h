@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 
+#include "userspace/bgp/announcer.h"
 #include "userspace/control/controller.h"
 #include "userspace/dataplane/dataplane.h"
 #include "userspace/health/hook.h"
@@ -13,6 +14,7 @@
 namespace shunt {
 
 struct LeaveOptions {
+  std::chrono::seconds withdraw_limit{5};  // how long the announcer has to withdraw, asking others to take over first
   std::chrono::seconds traffic_limit{0};  // how long traffic has to move away
   // The hook may have other events before this one, and each may take its time.
   std::chrono::seconds hook_limit{20};
@@ -29,9 +31,15 @@ struct WhileServing {
 };
 void AwaitStopSignal(const WhileServing& serving);
 
-// Stops announcing, then waits for traffic to move away: the host's state becomes leaving, the hook (null: none) is
-// told and runs to its end, and then no packet for a VIP has come for a while, or the time is up. Another signal ends
-// each wait. Forwards all the while, and says in the log how it goes.
-void Leave(const LeaveOptions& options, Controller& controller, Dataplane& dataplane, const Hook* hook);
+// Who is told that the host leaves; null: nobody.
+struct Leavers {
+  const Hook* hook = nullptr;
+  const Announcer* announcer = nullptr;
+};
+
+// Stops announcing, then waits for traffic to move away: the host's state becomes leaving, the hook is told and runs to
+// its end, the announcer has withdrawn all routes, and then no packet for a VIP has come for a while, or the time is up.
+// Another signal ends each wait. Forwards all the while, and says in the log how it goes.
+void Leave(const LeaveOptions& options, Controller& controller, Dataplane& dataplane, const Leavers& leavers);
 
 }  // namespace shunt

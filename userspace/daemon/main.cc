@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// shuntd. Only wires: flags, data plane, next hops, controller, interfaces, health checks, event hook, API, metrics, in
-// this order and back, after traffic has left (leaving.h); in between it gives up what rights it no longer needs.
+// shuntd. Only wires: flags, data plane, next hops, controller, interfaces, health checks, event hook, API, announcing,
+// metrics, in this order and back, after traffic has left (leaving.h); in between it gives up what rights it no longer
+// needs.
 // Exit status: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 flags that make no sense.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "userspace/base/unique_fd.h"
+#include "userspace/bgp/announcer.h"
 #include "userspace/control/controller.h"
 #include "userspace/daemon/flags.h"
 #include "userspace/daemon/interface_watch.h"
@@ -215,6 +217,8 @@ Status Serve(const DaemonOptions& options, ServiceManager& manager) {
   auto server = Server::Start(std::move(*socket), {.admins = access.admins, .tls = access.tls, .tcp = std::move(tcp)},
                               *controller, *dataplane);
   if (!server) return std::unexpected(server.error());
+  auto announcer = Announcer::Start(options.announce, *controller, *dataplane);
+  if (!announcer) return std::unexpected(announcer.error());
   std::unique_ptr<Exporter> exporter;
   if (options.metrics_listen) {
     auto started = Exporter::Start(*options.metrics_listen, SHUNT_VERSION, *controller, *dataplane);
@@ -228,12 +232,14 @@ Status Serve(const DaemonOptions& options, ServiceManager& manager) {
   controller->Ready();
   manager.Ready();
   AwaitStop(manager, *controller);
-  Leave(options.leave, *controller, *dataplane, hook.get());
+  Leave(options.leave, *controller, *dataplane,
+        {.hook = hook.get(), .announcer = options.announce.table != 0 ? announcer->get() : nullptr});
 
   controller->events().Close();  // ends what the server streams, and the hook
   exporter.reset();
   server->reset();
   hook.reset();
+  announcer->reset();
   checker->reset();
   interfaces->reset();
   controller.reset();

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -126,6 +127,9 @@ class Dataplane {
   // Runs the program on one Ethernet frame (14 bytes or more) as if it came in by `ingress_ifindex`; counts and
   // remembers like a received one. The kernel one needs ingress_ifindex 1 or an interface with XDP.
   virtual Result<FrameResult> RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) = 0;
+  // The same, also while packets come in: the frame as the program sends it, by whichever interface; unset: it does not.
+  virtual Result<std::optional<std::vector<uint8_t>>> Forward(std::span<const uint8_t> frame,
+                                                              uint32_t ingress_ifindex) = 0;
 };
 
 }  // namespace shunt

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // KernelDataplane's counters and flow sketches, and running one frame through the program.
 #include <fmt/format.h>
+#include <linux/bpf.h>
 
 #include <algorithm>
 #include <array>
@@ -74,6 +75,12 @@ std::optional<uint32_t> OneMore(std::span<const VerdictCount> before, std::span<
     verdict = after[i].verdict;
   }
   return verdict;
+}
+
+std::vector<uint8_t> BytesOf(std::span<const std::byte> frame) {
+  std::vector<uint8_t> bytes(frame.size());
+  std::ranges::transform(frame, bytes.begin(), [](std::byte byte) { return std::to_integer<uint8_t>(byte); });
+  return bytes;
 }
 
 }  // namespace
@@ -175,10 +182,16 @@ Result<FrameResult> KernelDataplane::RunFrame(std::span<const uint8_t> frame, ui
                 "running the program on a frame: not exactly one verdict was counted, so other "
                 "packets came in meanwhile; try again without traffic");
   }
-  FrameResult result{*verdict, std::vector<uint8_t>(run->frame.size())};
-  std::ranges::transform(run->frame, result.frame.begin(),
-                         [](std::byte byte) { return std::to_integer<uint8_t>(byte); });
-  return result;
+  return FrameResult{*verdict, BytesOf(run->frame)};
+}
+
+Result<std::optional<std::vector<uint8_t>>> KernelDataplane::Forward(std::span<const uint8_t> frame,
+                                                                     uint32_t ingress_ifindex) {
+  const std::scoped_lock lock(impl_->run_mutex);  // RunFrame() counts what others run
+  const auto run = RunXdpProgram(impl_->program.fd.get(), std::as_bytes(frame), ingress_ifindex, kRoomBytes);
+  if (!run) return std::unexpected(run.error());
+  if (run->action != XDP_TX && run->action != XDP_REDIRECT) return std::nullopt;
+  return BytesOf(run->frame);
 }
 
 }  // namespace shunt

@@ -5,6 +5,7 @@
 
 #include <ctime>
 #include <set>
+#include <string_view>
 #include <tuple>
 
 #include "userspace/dataplane/verdict.h"
@@ -257,6 +258,15 @@ Result<FrameResult> MemoryDataplane::RunFrame(std::span<const uint8_t> frame, ui
       Apply(walk, tables_);
   }
   return FrameResult{walk.verdict, std::move(walk.frame)};
+}
+
+Result<std::optional<std::vector<uint8_t>>> MemoryDataplane::Forward(std::span<const uint8_t> frame,
+                                                                     uint32_t ingress_ifindex) {
+  auto result = RunFrame(frame, ingress_ifindex);
+  if (!result) return std::unexpected(result.error());
+  const std::string_view action = VerdictOf(result->verdict).action;
+  if (action != "XDP_TX" && action != "XDP_REDIRECT") return std::nullopt;
+  return std::move(result->frame);
 }
 
 }  // namespace shunt

@@ -48,6 +48,8 @@ class MemoryDataplane final : public Dataplane {
   Result<std::vector<double>> ReadFlowEstimates(std::span<const uint32_t> entries) override;
   Status TurnFlowEstimates() override;
   Result<FrameResult> RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) override;
+  Result<std::optional<std::vector<uint8_t>>> Forward(std::span<const uint8_t> frame,
+                                                      uint32_t ingress_ifindex) override;
 
  private:
   using Flows = std::map<FlowKey, TrackedFlow>;

@@ -9,6 +9,8 @@
 #include <optional>
 #include <string>
 
+#include "userspace/model/announce_proto.h"
+
 namespace shunt {
 namespace {
 
@@ -79,6 +81,7 @@ VipSettings DefaultsFrom(const v1::VipSettings& defaults, Problems& problems) {
   if (defaults.has_slow_start_exponent()) settings.slow_start_exponent = defaults.slow_start_exponent();
   if (defaults.has_backup_below_percent()) settings.backup_below_percent = defaults.backup_below_percent();
   if (defaults.has_ring_changes_per_second()) settings.ring_changes_per_second = defaults.ring_changes_per_second();
+  if (defaults.has_announce()) FromProto(defaults.announce(), "defaults.announce", settings.announce, problems);
   return settings;
 }
 
@@ -178,6 +181,7 @@ Vip VipFrom(const v1::Vip& message, const std::string& path, Problems& problems)
   if (message.has_slow_start_exponent()) vip.slow_start_exponent = message.slow_start_exponent();
   if (message.has_backup_below_percent()) vip.backup_below_percent = message.backup_below_percent();
   if (message.has_ring_changes_per_second()) vip.ring_changes_per_second = message.ring_changes_per_second();
+  if (message.has_announce()) FromProto(message.announce(), path + ".announce", vip.announce, problems);
   vip.active_group = message.active_group();
   for (int i = 0; i < message.reals_size(); ++i) {
     AddReal(message.reals(i), fmt::format("{}.reals[{}]", path, i), vip, problems);
@@ -228,12 +232,13 @@ v1::Vip ToProto(const VipKey& key, const Vip& vip) {
   if (vip.slow_start_exponent) message.set_slow_start_exponent(*vip.slow_start_exponent);
   if (vip.backup_below_percent) message.set_backup_below_percent(*vip.backup_below_percent);
   if (vip.ring_changes_per_second) message.set_ring_changes_per_second(*vip.ring_changes_per_second);
+  if (vip.announce != AnnounceSettings{}) *message.mutable_announce() = ToProto(vip.announce);
   if (!vip.active_group.empty()) message.set_active_group(vip.active_group);
   for (const auto& [address, real] : vip.reals) *message.add_reals() = ToProto(address, real);
   return message;
 }
 
-// Always all of them, but for a check that is none.
+// Always all of them, but for a check that is none, and what is not said of announcing.
 v1::VipSettings ToProto(const VipSettings& settings) {
   v1::VipSettings message;
   message.set_tracking(TrackingToProto(settings.tracking));
@@ -248,6 +253,7 @@ v1::VipSettings ToProto(const VipSettings& settings) {
   message.set_slow_start_exponent(settings.slow_start_exponent);
   message.set_backup_below_percent(settings.backup_below_percent);
   message.set_ring_changes_per_second(settings.ring_changes_per_second);
+  if (settings.announce != AnnounceSettings{}) *message.mutable_announce() = ToProto(settings.announce);
   return message;
 }
 

@@ -21,7 +21,8 @@ VipSettings EffectiveSettings(const DesiredState& state, const Vip& vip) {
           .slow_start_seconds = vip.slow_start_seconds.value_or(state.defaults.slow_start_seconds),
           .slow_start_exponent = vip.slow_start_exponent.value_or(state.defaults.slow_start_exponent),
           .backup_below_percent = vip.backup_below_percent.value_or(state.defaults.backup_below_percent),
-          .ring_changes_per_second = vip.ring_changes_per_second.value_or(state.defaults.ring_changes_per_second)};
+          .ring_changes_per_second = vip.ring_changes_per_second.value_or(state.defaults.ring_changes_per_second),
+          .announce = state.defaults.announce};
 }
 
 }  // namespace shunt

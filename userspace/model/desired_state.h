@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "userspace/model/announce.h"
 #include "userspace/model/health_check.h"
 #include "userspace/net/address.h"
 #include "userspace/net/endpoint.h"
@@ -77,6 +78,7 @@ struct VipSettings {
   double slow_start_exponent = 1;         // 0.1 to 10; 1 is linear, above it begins slower
   uint32_t backup_below_percent = 50;     // backups join when less of the other reals' weight is healthy; 1 to 100
   uint32_t ring_changes_per_second = 20;  // at most so many that health or slow start cause; 1 to 100
+  AnnounceSettings announce{};            // of the defaults; PolicyOf() puts a VIP's own onto them
   bool operator==(const VipSettings&) const = default;
 };
 
@@ -93,6 +95,7 @@ struct Vip {
   std::optional<double> slow_start_exponent{};
   std::optional<uint32_t> backup_below_percent{};
   std::optional<uint32_t> ring_changes_per_second{};
+  AnnounceSettings announce{};
   std::string active_group{};       // the group of reals that takes new flows; empty: only reals without a group do
   bool quic = false;                // UDP only: QUIC's long headers tell which packets open a flow (RFC 9000, RFC 9369)
   std::map<IpAddress, Real> reals;  // by address

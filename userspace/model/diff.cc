@@ -93,6 +93,10 @@ std::string AddedVip(const VipKey& key, const Vip& vip) {
   added.AddIfSet("slow_start_exponent", vip.slow_start_exponent);
   added.AddIfSet("backup_below_percent", vip.backup_below_percent);
   added.AddIfSet("ring_changes_per_second", vip.ring_changes_per_second);
+  for (const AnnounceField& field : AnnounceFields()) {
+    if (const std::string text = field.text(vip.announce); !text.empty())
+      added.Add(fmt::format("announce.{}", field.name), text);
+  }
   if (!vip.active_group.empty()) added.Add("active_group", vip.active_group);
   return added.line();
 }
@@ -145,6 +149,16 @@ void DiffChecks(std::string_view object, const HealthCheck& from, const HealthCh
   }
 }
 
+void DiffAnnounce(std::string_view object, const AnnounceSettings& from, const AnnounceSettings& to, Lines& lines) {
+  const auto text = [](const AnnounceField& field, const AnnounceSettings& settings) {
+    const std::string value = field.text(settings);
+    return value.empty() ? std::string("default") : value;
+  };
+  for (const AnnounceField& field : AnnounceFields()) {
+    Change(object, fmt::format("announce.{}", field.name), text(field, from), text(field, to), lines);
+  }
+}
+
 void DiffSettings(const std::string& name, const Vip& from, const Vip& to, Lines& lines) {
   const auto change = [&](std::string_view setting, const auto& before, const auto& after) {
     Change(name, setting, Text(before, "default"), Text(after, "default"), lines);
@@ -166,6 +180,7 @@ void DiffSettings(const std::string& name, const Vip& from, const Vip& to, Lines
   change("slow_start_exponent", from.slow_start_exponent, to.slow_start_exponent);
   change("backup_below_percent", from.backup_below_percent, to.backup_below_percent);
   change("ring_changes_per_second", from.ring_changes_per_second, to.ring_changes_per_second);
+  DiffAnnounce(name, from.announce, to.announce, lines);
   Change(name, "active_group", GroupText(from.active_group), GroupText(to.active_group), lines);
 }
 
@@ -198,6 +213,7 @@ void DiffDefaults(const VipSettings& from, const VipSettings& to, Lines& lines) 
   change("slow_start_exponent", from.slow_start_exponent, to.slow_start_exponent);
   change("backup_below_percent", from.backup_below_percent, to.backup_below_percent);
   change("ring_changes_per_second", from.ring_changes_per_second, to.ring_changes_per_second);
+  DiffAnnounce("defaults", from.announce, to.announce, lines);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "maglev/ring.h"
 #include "userspace/base/text.h"
 #include "userspace/model/health_fields.h"
+#include "userspace/model/validate_announce.h"
 #include "userspace/model/validate_health.h"
 
 namespace shunt {
@@ -60,6 +61,7 @@ void CheckSettings(const Settings& settings, const std::string& path, Problems& 
   }
   CheckRange(settings.backup_below_percent, 1, 100, path + ".backup_below_percent", problems);
   CheckRange(settings.ring_changes_per_second, 1, 100, path + ".ring_changes_per_second", problems);
+  ValidateAnnounce(settings.announce, path + ".announce", problems);
 }
 
 void CheckGroupName(const std::string& group, const std::string& path, Problems& problems) {
@@ -173,6 +175,9 @@ void CheckVip(const DesiredState& state, const VipKey& key, const Vip& vip, Prob
   if (vip.ring_size) CheckRingSize(*vip.ring_size, path + ".ring_size", problems);
   CheckSettings(vip, path, problems);
   CheckHealth(key, vip, path + ".health", problems);
+  if (auto problem = PrefixProblem(vip.announce, key.address); !problem.empty()) {
+    problems.push_back({path + ".announce.prefix", std::move(problem)});
+  }
   if (vip.quic && key.protocol != Protocol::kUdp) {
     problems.push_back({path + ".quic", "QUIC runs over UDP, and this is a TCP VIP; leave quic out"});
   }
@@ -224,6 +229,9 @@ std::vector<Problem> Validate(const DesiredState& state, const Capacities& capac
   CheckRingSize(state.defaults.ring_size, "defaults.ring_size", problems);
   CheckSettings(state.defaults, "defaults", problems);
   CheckDefaultHealth(state, problems);
+  if (state.defaults.announce.prefix) {
+    problems.push_back({"defaults.announce.prefix", "a prefix is a VIP's own; give it to the VIPs that it holds"});
+  }
   CheckOuterSource(state.outer_source.ipv4, Family::kIpv4, problems);
   CheckOuterSource(state.outer_source.ipv6, Family::kIpv6, problems);
   for (const auto& [key, vip] : state.vips) CheckVip(state, key, vip, problems);

@@ -14,7 +14,10 @@ std::optional<LinkProgram> ReadLinkProgram(const nlmsghdr* message) {
   if (!header) return std::nullopt;
   const auto attributes = ReadAttributes<IFLA_MAX + 1>(message, sizeof(ifinfomsg));
   const auto xdp = ReadNested<IFLA_XDP_MAX + 1>(attributes[IFLA_XDP]);
-  LinkProgram found{.index = static_cast<uint32_t>(header->ifi_index), .program_id = 0};
+  constexpr unsigned kUsable = IFF_UP | IFF_RUNNING;
+  LinkProgram found{.index = static_cast<uint32_t>(header->ifi_index),
+                    .program_id = 0,
+                    .carrier = (header->ifi_flags & kUsable) == kUsable};
   // With a second one in the hardware the kernel tells them apart instead of naming one.
   for (const int type : {IFLA_XDP_PROG_ID, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID}) {
     if (found.program_id == 0) found.program_id = ReadU32(xdp[static_cast<size_t>(type)]).value_or(0);

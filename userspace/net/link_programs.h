@@ -18,6 +18,7 @@ namespace shunt {
 struct LinkProgram {
   uint32_t index = 0;
   uint32_t program_id = 0;  // of the driver's or the stack's; 0: none
+  bool carrier = false;     // by the operator and by the cable
   bool operator==(const LinkProgram&) const = default;
 };
 

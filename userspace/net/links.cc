@@ -57,6 +57,30 @@ Result<std::vector<std::optional<Link>>> LookUpLinks(NetlinkClient& client, std:
   return links;
 }
 
+Result<std::vector<std::optional<uint64_t>>> ReadReceivedPackets(NetlinkClient& client,
+                                                                 std::span<const uint32_t> indexes) {
+  std::vector<std::optional<uint64_t>> packets(indexes.size());
+  auto done = client.Exchange(
+      indexes.size(),
+      [&](size_t index, nlmsghdr* request) {
+        request->nlmsg_type = RTM_GETSTATS;
+        auto* header = static_cast<if_stats_msg*>(mnl_nlmsg_put_extra_header(request, sizeof(if_stats_msg)));
+        header->ifindex = indexes[index];
+        header->filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
+      },
+      [&](size_t index, const NetlinkReply& reply) {
+        if (!reply.message) return;
+        const auto attributes = ReadAttributes<IFLA_STATS_MAX + 1>(reply.message, sizeof(if_stats_msg));
+        const nlattr* counts = attributes[IFLA_STATS_LINK_64];
+        rtnl_link_stats64 stats{};
+        if (!counts || mnl_attr_get_payload_len(counts) < sizeof(stats.rx_packets)) return;
+        std::memcpy(&stats, mnl_attr_get_payload(counts), std::min<size_t>(sizeof(stats), mnl_attr_get_payload_len(counts)));
+        packets[index] = stats.rx_packets;
+      });
+  if (!done) return Context("reading what network interfaces received", done.error());
+  return packets;
+}
+
 std::optional<Link> ReadLink(const nlmsghdr* message) {
   const auto* header = ReadHeader<ifinfomsg>(message);
   if (!header || header->ifi_family != AF_UNSPEC) return std::nullopt;

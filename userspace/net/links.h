@@ -29,6 +29,10 @@ struct Link {
 // The links with these indexes, in their order; absent where there is none (any more).
 Result<std::vector<std::optional<Link>>> LookUpLinks(NetlinkClient& client, std::span<const uint32_t> indexes);
 
+// Packets that came in by each of these links since it came up, in their order; absent where there is none.
+Result<std::vector<std::optional<uint64_t>>> ReadReceivedPackets(NetlinkClient& client,
+                                                                 std::span<const uint32_t> indexes);
+
 // A link message (RTM_NEWLINK, RTM_DELLINK); absent when it is about something else, such as a bridge port.
 std::optional<Link> ReadLink(const nlmsghdr* message);
 

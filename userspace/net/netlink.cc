@@ -60,6 +60,14 @@ Result<NetlinkClient> NetlinkClient::Open() {
   return client;
 }
 
+Result<NetlinkClient> NetlinkClient::OpenForDumps() {
+  auto client = Open();
+  int on = 1;
+  if (client && mnl_socket_setsockopt(client->socket_.get(), NETLINK_GET_STRICT_CHK, &on, sizeof(on)) != 0)
+    return FailErrno("having an rtnetlink socket filter dumps", errno);
+  return client;
+}
+
 Status NetlinkClient::Exchange(size_t count, const Fill& fill, const Take& take) {
   for (size_t first = 0; first < count; first += kBatch) {
     auto done = ExchangeBatch(first, std::min(kBatch, count - first), fill, take);
@@ -100,6 +108,39 @@ Status NetlinkClient::ExchangeBatch(size_t first, size_t count, const Fill& fill
     }
   }
   return {};
+}
+
+Status NetlinkClient::Dump(const std::function<void(nlmsghdr*)>& fill,
+                           const std::function<void(const nlmsghdr*)>& take) {
+  std::ranges::fill(requests_, '\0');
+  nlmsghdr* request = mnl_nlmsg_put_header(requests_.data());
+  fill(request);
+  request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_DUMP;
+  request->nlmsg_seq = next_sequence_++;
+  if (mnl_socket_sendto(socket_.get(), request, request->nlmsg_len) != static_cast<ssize_t>(request->nlmsg_len))
+    return FailErrno("sending an rtnetlink request", errno);
+
+  bool consistent = true;
+  for (;;) {
+    const ssize_t received = mnl_socket_recvfrom(socket_.get(), replies_.data(), replies_.size());
+    if (received < 0 && errno == EINTR) continue;
+    if (received < 0) return FailErrno("reading an rtnetlink dump", errno);
+    int left = static_cast<int>(received);
+    const auto* message = reinterpret_cast<const nlmsghdr*>(replies_.data());
+    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+      if (message->nlmsg_seq != request->nlmsg_seq) continue;
+      consistent = consistent && (message->nlmsg_flags & NLM_F_DUMP_INTR) == 0;
+      if (message->nlmsg_type == NLMSG_DONE) {
+        return consistent ? Status{} : FailErrno("reading an rtnetlink dump: it changed meanwhile", EAGAIN);
+      }
+      if (message->nlmsg_type != NLMSG_ERROR) {
+        take(message);
+        continue;
+      }
+      const int error = ReadReply(message).error;
+      return error == ENOENT ? Status{} : FailErrno("reading an rtnetlink dump", error);
+    }
+  }
 }
 
 Result<NetlinkEvents> NetlinkEvents::Open(std::span<const int> groups) {

@@ -37,10 +37,17 @@ class NetlinkClient {
   using Take = std::function<void(size_t index, const NetlinkReply& reply)>;
 
   static Result<NetlinkClient> Open();
+  // One whose dumps the kernel filters by what the request says (NETLINK_GET_STRICT_CHK, Linux 4.20).
+  static Result<NetlinkClient> OpenForDumps();
 
   // Sends `count` requests that have exactly one answer each (no dumps), a batch per system call, and takes every
   // answer once. Fails only where the conversation itself fails; the kernel's refusals are answers.
   Status Exchange(size_t count, const Fill& fill, const Take& take);
+
+  // One request that has many answers (NLM_F_DUMP), each a message. What changed meanwhile may be there or not; a dump
+  // that the kernel calls inconsistent is an error, and may be asked again. ENOENT, there is no such table: no answers.
+  Status Dump(const std::function<void(nlmsghdr* request)>& fill,
+              const std::function<void(const nlmsghdr* message)>& take);
 
  private:
   explicit NetlinkClient(NetlinkSocket socket) : socket_(std::move(socket)) {}

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "userspace/base/text.h"
+#include "userspace/model/announce_proto.h"
 #include "userspace/model/config_proto.h"
 
 namespace shunt {
@@ -130,6 +131,8 @@ Status SetVip(DesiredState& state, const v1::Vip& vip) {
   if (vip.has_tcp_settle_seconds()) (*found)->tcp_settle_seconds = parsed->vip.tcp_settle_seconds;
   if (vip.has_quic()) (*found)->quic = parsed->vip.quic;
   SetHealthSettings(vip, parsed->vip, **found);
+  std::vector<Problem> refused_already;  // by ParseVip()
+  if (vip.has_announce()) FromProto(vip.announce(), "announce", (*found)->announce, refused_already);
   return {};
 }
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/bgp/announcements.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace shunt {
+namespace {
+
+// The kind of event by which it is told.
+std::string KindOf(Announcing announcing) {
+  return announcing == Announcing::kGraceful ? "prefix_graceful" : fmt::format("prefix_{}", ToString(announcing));
+}
+
+Event EventOf(const Prefix& prefix, Announcing announcing, std::string cause) {
+  return {.kind = KindOf(announcing), .vip = prefix.ToString(), .cause = std::move(cause)};
+}
+
+std::vector<std::string> CommunitiesOf(std::span<const PrefixMember> members) {
+  std::set<std::string> communities;
+  for (const PrefixMember& member : members) {
+    communities.insert(member.policy->communities.begin(), member.policy->communities.end());
+  }
+  return {communities.begin(), communities.end()};
+}
+
+HoldDown::Times TimesOf(std::span<const PrefixMember> members) {
+  HoldDown::Times times;
+  for (const PrefixMember& member : members) {
+    times.hold = std::max(times.hold, std::chrono::seconds(member.policy->hold_seconds));
+    times.max = std::max(times.max, std::chrono::seconds(member.policy->max_hold_seconds));
+  }
+  return times;
+}
+
+}  // namespace
+
+Announcements::Announcements(std::span<const TableRoute> adopted) {
+  for (const TableRoute& route : adopted) {
+    const Held held{HoldDown(AnnouncingOf(route.metric)), route.metric};
+    const auto [known, is_new] = held_.try_emplace(route.prefix, held);
+    if (!is_new && route.metric < known->second.metric) known->second = held;  // the kernel prefers that one
+  }
+}
+
+std::vector<Event> Announcements::Follow(const Snapshot& snapshot, const HostView& host, SteadyTime now) {
+  std::map<VipKey, VipAnnouncing> vips;
+  std::map<VipKey, AnnouncePolicy> policies;
+  std::map<VipKey, bool> had_enough;
+  for (const auto& [key, vip] : snapshot.desired.vips) {
+    const AnnouncePolicy& policy =
+        policies.emplace(key, PolicyOf(snapshot.desired.defaults.announce, vip.announce, key.address)).first->second;
+    // One that is announced already had enough, though this run does not know of it.
+    const auto known = had_enough_.find(key);
+    const auto held = held_.find(policy.prefix);
+    const bool had = known != had_enough_.end() ? known->second
+                                                : held != held_.end() && held->second.hold.announcing() >= Announcing::kLowered;
+    VipVerdict verdict = DecideVip({snapshot, key, vip, policy, had}, host);
+    had_enough[key] = verdict.has_enough;
+    vips.emplace(key, std::move(verdict.announcing));
+  }
+
+  std::map<Prefix, std::vector<PrefixMember>> members;
+  for (const auto& [key, policy] : policies) members[policy.prefix].push_back({&key, &policy, &vips.at(key)});
+  std::vector<Event> events;
+  for (auto held = held_.begin(); held != held_.end();) {
+    if (members.contains(held->first)) {
+      ++held;
+      continue;
+    }
+    if (held->second.metric != 0) events.push_back(EventOf(held->first, Announcing::kWithdrawn, "no VIP has it"));
+    prefixes_.erase(held->first);
+    held = held_.erase(held);
+  }
+  for (const auto& [prefix, of_prefix] : members) FollowPrefix(prefix, of_prefix, now, events);
+  std::ranges::stable_partition(events, [](const Event& event) { return event.kind != "prefix_announced"; });
+
+  vips_ = std::move(vips);
+  had_enough_ = std::move(had_enough);
+  return events;
+}
+
+void Announcements::FollowPrefix(const Prefix& prefix, std::span<const PrefixMember> members, SteadyTime now,
+                                 std::vector<Event>& events) {
+  const bool is_new = !prefixes_.contains(prefix);
+  PrefixAnnouncing& seen = prefixes_[prefix];
+  Held& held = held_.try_emplace(prefix, HoldDown(Announcing::kWithdrawn)).first->second;
+  const PrefixVerdict verdict = DecidePrefix(members);
+  const Announcing before = held.hold.announcing();
+  seen.announcing = held.hold.Follow(verdict.wanted, verdict.planned, TimesOf(members), now);
+  // Of a prefix that is held back, as before; the preference may have changed.
+  held.metric = MetricOf(seen.announcing, verdict.preference);
+  seen.metric = held.metric;
+  seen.cause = verdict.cause;
+  seen.held.reset();
+  if (const auto until = held.hold.held_until()) {
+    seen.held = std::chrono::ceil<std::chrono::seconds>(*until - now);
+    seen.cause = fmt::format("held down, for it came and went: {}", verdict.cause);
+  }
+  seen.communities = CommunitiesOf(members);
+  seen.vips.clear();
+  for (const PrefixMember& member : members) seen.vips.push_back(*member.key);
+  if (is_new || seen.announcing != before) seen.since = std::chrono::system_clock::now();
+  if (seen.announcing != before) events.push_back(EventOf(prefix, seen.announcing, verdict.cause));
+}
+
+std::vector<TableRoute> Announcements::routes() const {
+  std::vector<TableRoute> routes;
+  for (const auto& [prefix, seen] : prefixes_) {
+    if (seen.metric != 0) routes.push_back({.prefix = prefix, .metric = seen.metric});
+  }
+  return routes;
+}
+
+std::optional<SteadyTime> Announcements::due_at() const {
+  std::optional<SteadyTime> due;
+  for (const auto& [prefix, held] : held_) {
+    const auto until = held.hold.held_until();
+    if (until && (!due || *until < *due)) due = until;
+  }
+  return due;
+}
+
+}  // namespace shunt

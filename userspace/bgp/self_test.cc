@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/bgp/self_test.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "userspace/dataplane/packet_model.h"
+
+namespace shunt {
+namespace {
+
+constexpr size_t kEthernetBytes = 14;
+constexpr uint16_t kAnyPort = 80;  // of a VIP that has every port
+// One flow may meet a real without a next hop, while the others go on.
+constexpr uint16_t kFlows = 8;
+constexpr uint16_t kFirstPort = 40000;
+
+IpAddress SourceFor(const IpAddress& destination) {
+  static const IpAddress kIpv4 = IpAddress::FromIpv4({192, 0, 2, 1});
+  static const IpAddress kIpv6({0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0x01, 0x92, 0, 0, 0, 0x02, 0, 0x01});
+  return destination.family() == Family::kIpv4 ? kIpv4 : kIpv6;
+}
+
+// The destination of the outer header, if there is one around exactly this packet.
+std::optional<IpAddress> OuterDestination(std::span<const uint8_t> frame, std::span<const uint8_t> inner) {
+  constexpr size_t kIpv4Header = 20, kIpv4Destination = 16, kIpv6Header = 40, kIpv6Destination = 24;
+  if (frame.size() < kEthernetBytes + kIpv4Header) return std::nullopt;
+  const auto outer = frame.subspan(kEthernetBytes);
+  const bool ipv4 = outer[0] >> 4 == 4;
+  const size_t header = ipv4 ? kIpv4Header : kIpv6Header;
+  if (outer.size() != header + inner.size() || !std::ranges::equal(outer.subspan(header), inner)) return std::nullopt;
+  if (ipv4) {
+    std::array<uint8_t, 4> bytes{};
+    std::ranges::copy(outer.subspan(kIpv4Destination, bytes.size()), bytes.begin());
+    return IpAddress::FromIpv4(bytes);
+  }
+  IpAddress::Bytes bytes{};
+  std::ranges::copy(outer.subspan(kIpv6Destination, bytes.size()), bytes.begin());
+  return IpAddress(bytes);
+}
+
+bool IsReal(const PlannedVip& vip, const IpAddress& address) {
+  return std::ranges::any_of(vip.reals, [&](const auto& entry) { return entry.second.address == address; });
+}
+
+}  // namespace
+
+void SelfTest::Test(const Snapshot& snapshot, uint32_t interface_index, size_t limit) {
+  const auto& vips = snapshot.plan.vips;
+  std::erase_if(problems_, [&](const auto& entry) {
+    const auto vip = vips.find(entry.first);
+    return vip == vips.end() || vip->second.entry.ring_slots == 0;
+  });
+  for (const auto& [key, vip] : vips) {
+    if (limit == 0) return;
+    if (vip.entry.ring_slots == 0 || problems_.contains(key)) continue;
+    problems_[key] = TestVip(key, vip, interface_index);
+    --limit;
+  }
+  // All have been tested; now each again.
+  auto next = vips.lower_bound(next_);
+  for (size_t left = std::min(limit, problems_.size()); left > 0 && !vips.empty();) {
+    if (next == vips.end()) next = vips.begin();
+    const auto known = problems_.find(next->first);
+    if (known != problems_.end()) {
+      known->second = TestVip(next->first, next->second, interface_index);
+      --left;
+    }
+    ++next;
+  }
+  next_ = next == vips.end() ? VipKey{} : next->first;
+}
+
+bool SelfTest::has_tested_all(const Snapshot& snapshot) const {
+  return std::ranges::all_of(snapshot.plan.vips, [&](const auto& entry) {
+    return entry.second.entry.ring_slots == 0 || problems_.contains(entry.first);
+  });
+}
+
+std::string SelfTest::TestVip(const VipKey& key, const PlannedVip& vip, uint32_t interface_index) {
+  std::string problem;
+  const Endpoint destination{key.address, key.port != 0 ? key.port : kAnyPort};
+  for (uint16_t flow = 0; flow < kFlows; ++flow) {
+    const Endpoint source{SourceFor(key.address), static_cast<uint16_t>(kFirstPort + flow)};
+    const std::vector<uint8_t> frame = FirstFrame(source, destination, key.protocol);
+    ++packets_;
+    const auto sent = dataplane_.Forward(frame, interface_index);
+    if (!sent) return sent.error().message;
+    if (!*sent) {
+      problem = "the program did not send the packet on";
+      continue;
+    }
+    const auto to = OuterDestination(**sent, std::span(frame).subspan(kEthernetBytes));
+    if (!to) return "the packet left changed, or without an outer header";
+    if (!IsReal(vip, *to)) return fmt::format("the packet left for {}, which is no real of it", to->ToString());
+    return {};
+  }
+  return problem;
+}
+
+}  // namespace shunt
