@@ -11,7 +11,7 @@
 
 BGP_KIND=${BGP_KIND:-bird} # or frr
 BGP_EXAMPLES=$SHUNT_ROOT/scripts/bgp
-BGP_TABLE=83
+BGP_TABLE=83 BGP_PROTOCOL=83
 # shellcheck disable=SC2034 # for those who source this
 BGP_BFD_MS=900 # 3 times 300 ms, as the examples have it
 FRR_PROGRAMS=/usr/lib/frr
@@ -124,7 +124,8 @@ bgp_balancer_up() {
   bgp_balancer_config "$1" >"$dir/$BGP_KIND.conf"
   [[ $BGP_KIND == frr ]] || bgp_communities "$1" </dev/null
   bgp_start "$node" || return
-  [[ $BGP_KIND == bird ]] || lab_start "$node" follow "$BGP_EXAMPLES/frr-follow" --table="$BGP_TABLE" --vty_socket="$dir"
+  [[ $BGP_KIND == bird ]] || lab_start "$node" follow "$BGP_EXAMPLES/frr-follow" --table="$BGP_TABLE" --protocol="$BGP_PROTOCOL" \
+    --vty_socket="$dir"
 }
 
 # bgp_communities N: standard input is what shuntctl prints for the speaker; empty: no VIP has any

@@ -3,10 +3,10 @@
 # Several balancers behind one router, by BGP: the story that anycast.sh tells with BIRD and anycast_frr.sh with FRR.
 # 2000 numbered packets a second, 1000 live downloads and short requests go on while balancers fail, leave and come; of
 # each event a row of the table says what became of them, and after how many ms the router's kernel had it right.
-# Sourced by those two, who set BGP_KIND first. Not here: the lab's BGP (scripts/lib/bgp.sh), the traffic (hitless.sh).
+# Sourced by those two. Not here: the lab's BGP (scripts/lib/bgp.sh), the traffic (hitless.sh).
 #
 #   lost     packets that arrived nowhere: those that were on their way to a balancer that was gone
-#   moved    flows that arrived at another real than got: with stable rings and one hash key there is none
+#   moved    flows that arrived at another real than before: with stable rings and one hash key there is none
 #   failed   downloads that were not whole, short requests without their answer
 LAB_NODES=(client1 client2 router balancer1 balancer2 balancer3 real1 real2 real3 real4)
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -24,39 +24,30 @@ ANYCAST_BFD_SECONDS=5 # less than what is left of the hold time
 # The same store everywhere: the same hash key, the same rings.
 anycast_store() { # [HASH-KEY]
   echo "hash_key: \"${1:-0x5eed5eed5eed5eed5eed5eed5eed5eed}\""
-  hitless_file moving 10 10 10 10
+  hitless_file moving 10 10 10 10 | sed 's/^defaults: {/defaults: { announce: { hold_seconds: 1 },/'
 }
 
-hops_known_on() { [[ $(lab_ctl "$1" -o json real list | jq '[.reals[] | select(.problem)] | length') == 0 ]]; }
+# balancer_daemon N: shuntd as an operator starts it, but for the times
+balancer_daemon() {
+  lab_daemon_start "$1" --announce_table="$BGP_TABLE" --announce_protocol="$BGP_PROTOCOL" --graceful_seconds=2 --leave_seconds=20
+}
 
-# balancer_up N: shuntd with its rings, what it announces, its speaker
+# balancer_up N: shuntd, its speaker, then a store: nothing is announced before its VIPs work
 balancer_up() {
   anycast_store >"$SCRATCH/store.yaml"
-  lab_daemon_start "$1"
-  lab_ctl "$1" apply -f "$SCRATCH/store.yaml" >/dev/null
-  poll 20 hops_known_on "$1"
-  announce "$1" 100
+  balancer_daemon "$1"
   bgp_balancer_up "$1"
+  it_happens
+  lab_ctl "$1" apply -f "$SCRATCH/store.yaml" >/dev/null
 }
 
-# Nothing also where there is no such table yet.
-announced_metric() { # N -4|-6 ADDRESS
-  { lab_ip "balancer$1" "$2" route show "$3" table "$BGP_TABLE" 2>/dev/null || true; } | sed -n 's/.* metric \([0-9]*\).*/\1/p'
+# The metrics of what balancer N announces, each once, lowest first.
+metrics_of() {
+  local family
+  for family in -4 -6; do lab_ip "balancer$1" "$family" route show table "$BGP_TABLE" 2>/dev/null || true; done |
+    sed -n 's/.* metric \([0-9]*\).*/\1/p' | sort -nu | xargs
 }
-
-# announce N METRIC|no
-announce() {
-  local address family old
-  for address in "${LAB_VIPS4[@]}" "${LAB_VIPS6[@]}"; do
-    family=-4
-    [[ $address != *:* ]] || family=-6
-    old=$(announced_metric "$1" "$family" "$address")
-    [[ $2 == no || $2 == "$old" ]] ||
-      lab_ip "balancer$1" "$family" route add blackhole "$address" table "$BGP_TABLE" proto 83 metric "$2"
-    [[ -z $old || $2 == "$old" ]] ||
-      lab_ip "balancer$1" "$family" route del blackhole "$address" table "$BGP_TABLE" proto 83 metric "$old"
-  done
-}
+metrics_are() { [[ $(metrics_of "$1") == "$2" ]]; }
 
 # ---- the table
 
@@ -109,11 +100,17 @@ anycast_row_is_good() {
 
 # ---- events
 
+# It takes over the routes that stand, and touches none.
 daemon_killed_and_back() { # N
+  lab_start "balancer$1" monitor ip -o monitor route
   lab_daemon_stop "$1" KILL
   numbered_go_on "$NUMBERED_RATE" # nobody is there who could withdraw anything
-  lab_daemon_start "$1"
+  metrics_are "$1" 100
   it_happens
+  balancer_daemon "$1"
+  numbered_go_on "$NUMBERED_RATE"
+  lab_stop "balancer$1" monitor
+  expect_equal "changes of its routes" "$(grep "table $BGP_TABLE " "$LAB/balancer$1/monitor.log" || true)" ""
 }
 
 speaker_killed() { bgp_signal "balancer$1" KILL; }
@@ -143,14 +140,22 @@ link_silent() {
 }
 link_heard() { lab_in router nft delete table netdev silent; }
 
-# Graceful shutdown, then gone.
-host_drained() {
-  announce "$1" 2100
-  bgp_wait "$ANYCAST_SECONDS" "${2:?}" "${ANYCAST_VIPS[@]}"
-  announce "$1" no
+# It asks others to take over, and has withdrawn in the end.
+host_drained() { # N
+  lab_ctl "$1" drain-host >/dev/null
+  poll 10 metrics_are "$1" 2100
+  poll 10 metrics_are "$1" ""
 }
-host_undrained() { announce "$1" 100; }
-host_less_preferred() { announce "$1" 1100; }
+host_undrained() { lab_ctl "$1" undrain-host >/dev/null; }
+
+# With on_drain: lower, the routes stay.
+host_lowered() { # N
+  anycast_store | sed 's/ announce: {/ announce: { on_drain: lower,/' >"$SCRATCH/lower.yaml"
+  lab_ctl "$1" apply -f "$SCRATCH/lower.yaml" >/dev/null
+  it_happens
+  lab_ctl "$1" drain-host >/dev/null
+  poll 10 metrics_are "$1" 1100
+}
 
 balancer_added() { # N BALANCERS…: the router knows of these then
   local n=$1
@@ -159,13 +164,15 @@ balancer_added() { # N BALANCERS…: the router knows of these then
   balancer_up "$n"
 }
 
+# As systemd stops it: it asks others to take over, withdraws, waits until traffic has left, and ends.
 balancer_removed() { # N BALANCERS…
   local n=$1
   shift
-  host_drained "$n" "$*"
-  bgp_router_sessions "$@"
+  kill -s TERM "$(lab_pid "balancer$n" shuntd)"
+  poll 10 metrics_are "$n" ""
+  poll 30 lab_stopped "balancer$n" shuntd
   bgp_stop "balancer$n"
-  lab_daemon_stop "$n"
+  bgp_router_sessions "$@"
 }
 
 # ---- cases
@@ -208,8 +215,8 @@ another_key_moves_flows() {
   anycast_store 0x0bad0bad0bad0bad0bad0bad0bad0bad >"$SCRATCH/other.yaml"
   lab_daemon_stop 2
   cp "$SCRATCH/other.yaml" "$LAB/balancer2/store.yaml"
-  lab_daemon_start 2
-  poll 20 hops_known_on 2
+  balancer_daemon 2
+  bgp_wait "$ANYCAST_SECONDS" "1 2" "${ANYCAST_VIPS[@]}"
   ! anycast_event "wrong: another hash key" 2 "$ANYCAST_SECONDS" speaker_killed 1 || return 1
 }
 
@@ -219,8 +226,9 @@ event() { # SENTENCE NAME BALANCERS SECONDS FUNCTION [ARGUMENT…]
   it "no flow moves and no request fails when $sentence" anycast_event "$@"
 }
 
-anycast_story() {
+anycast_story() { # bird|frr
   local n
+  BGP_KIND=$1
   test_lab
   for n in 1 2 3; do lab_in "balancer$n" sysctl -qw net.ipv6.conf.all.keep_addr_on_down=1 net.ipv6.conf.eth0.keep_addr_on_down=1; done
   it "two balancers with a speaker each share every VIP" all_comes_up
@@ -238,10 +246,10 @@ anycast_story() {
   event "the link is up again" "link up" "1 2 3" "$ANYCAST_SECONDS" link_up 1
   event "a link loses everything" "link silent (BFD)" "2 3" "$ANYCAST_BFD_SECONDS" link_silent 1
   event "the link loses nothing any more" "link heard again" "1 2 3" "$ANYCAST_SECONDS" link_heard 1
-  event "a host is drained" "host drained" "2 3" "$ANYCAST_SECONDS" host_drained 1 "2 3"
+  event "a host is drained" "host drained" "2 3" "$ANYCAST_SECONDS" host_drained 1
   event "the host serves again" "host undrained" "1 2 3" "$ANYCAST_SECONDS" host_undrained 1
-  event "a host is less preferred" "host less preferred" "2 3" "$ANYCAST_SECONDS" host_less_preferred 1
-  event "the host is preferred again" "host preferred again" "1 2 3" "$ANYCAST_SECONDS" host_undrained 1
+  event "a host is drained by preference" "host drained by preference" "2 3" "$ANYCAST_SECONDS" host_lowered 1
+  event "the host is preferred again" "host undrained" "1 2 3" "$ANYCAST_SECONDS" host_undrained 1
   event "a balancer is removed" "balancer removed" "1 2" "$ANYCAST_SECONDS" balancer_removed 3 1 2
   it "every download was whole, and every short request answered" everything_ends_whole
   anycast_table
