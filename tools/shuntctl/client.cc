@@ -180,6 +180,12 @@ Result<v1::Explanation> Client::Explain(const v1::ExplainRequest& request) {
   return impl_->Call(&Stub::Explain, request, kReadDeadline);
 }
 
+Result<v1::Announcements> Client::GetAnnouncements() {
+  return impl_->Call(&Stub::GetAnnouncements, v1::GetAnnouncementsRequest(), kReadDeadline);
+}
+Result<v1::Digests> Client::GetDigests() {
+  return impl_->Call(&Stub::GetDigests, v1::GetDigestsRequest(), kReadDeadline);
+}
 Result<v1::HealthState> Client::GetHealth(const v1::GetHealthRequest& request) {
   return impl_->Call(&Stub::GetHealth, request, kReadDeadline);
 }

@@ -64,6 +64,8 @@ class Client {
   Result<v1::Verdicts> GetVerdicts();
   Result<v1::Flows> ListFlows(const v1::ListFlowsRequest& request);
   Result<v1::Explanation> Explain(const v1::ExplainRequest& request);
+  Result<v1::Announcements> GetAnnouncements();
+  Result<v1::Digests> GetDigests();
   Result<v1::HealthState> GetHealth(const v1::GetHealthRequest& request);
   Result<v1::Events> ListEvents(const v1::EventsRequest& request);
   // Returns at once. The client outlives the stream.

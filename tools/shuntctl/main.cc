@@ -19,9 +19,9 @@ using AddVerbs = void (*)(CLI::App&, Session&);
 
 // In the order of --help.
 constexpr AddVerbs kVerbs[] = {
-    AddShow,  AddVipVerbs, AddRealVerbs, AddHostVerbs, AddHealthVerbs,  AddEvents,
-    AddApply, AddRollback, AddHistory,   AddDump,      AddStats,        AddVerdicts,
-    AddFlows, AddExplain,  AddReplay,    AddConfig,    AddUpgradeVerbs, AddDecapVerbs,
+    AddShow,   AddStatus,  AddVipVerbs, AddRealVerbs, AddHostVerbs,    AddAnnounceVerbs, AddHealthVerbs,
+    AddEvents, AddApply,   AddRollback, AddHistory,   AddDump,         AddStats,         AddVerdicts,
+    AddFlows,  AddExplain, AddReplay,   AddConfig,    AddUpgradeVerbs, AddDecapVerbs,
 };
 
 constexpr const char* kFooter = R"(Without a verb: the whole state at a glance. Every verb has --help, with an example.
@@ -73,18 +73,19 @@ std::vector<std::string> OptionNames(const CLI::App& root, const CLI::App& app) 
   return names;
 }
 
-// All four or none.
-Status CheckTarget(const TlsTarget& tls) {
-  const std::pair<const char*, const std::string*> options[] = {{"--address", &tls.address},
-                                                                {"--tls-ca", &tls.ca},
-                                                                {"--tls-certificate", &tls.certificate},
-                                                                {"--tls-key", &tls.key}};
-  const auto is_missing = [](const auto& option) { return option.second->empty(); };
+// All four or none; the files alone for peers.
+Status CheckTarget(const Session& session) {
+  const TlsTarget& tls = session.tls;
+  using Option = std::pair<const char*, const std::string*>;
+  std::vector<Option> options = {
+      {"--tls-ca", &tls.ca}, {"--tls-certificate", &tls.certificate}, {"--tls-key", &tls.key}};
+  if (session.peers.empty()) options.insert(options.begin(), {"--address", &tls.address});
+  const auto is_missing = [](const Option& option) { return option.second->empty(); };
   const auto missing = std::ranges::find_if(options, is_missing);
-  if (missing == std::end(options) || std::ranges::all_of(options, is_missing)) return {};
-  return Fail(ErrorKind::kInvalid, fmt::format("{} is missing: a daemon on TCP takes --address, --tls-ca, "
-                                               "--tls-certificate and --tls-key",
-                                               missing->first));
+  if (missing == options.end() || (session.peers.empty() && std::ranges::all_of(options, is_missing))) return {};
+  return Fail(ErrorKind::kInvalid,
+              fmt::format("{} is missing: {} --tls-ca, --tls-certificate and --tls-key", missing->first,
+                          session.peers.empty() ? "a daemon on TCP takes --address," : "--peers takes"));
 }
 
 Status CheckWords(const CLI::App& root, const Session& session) {
@@ -110,13 +111,13 @@ Status CheckWords(const CLI::App& root, const Session& session) {
   if (session.output != "table" && session.output != "json") {
     return Fail(ErrorKind::kInvalid, fmt::format("-o {}: expected one of table, json", Quote(session.output)));
   }
-  return CheckTarget(session.tls);
+  return CheckTarget(session);
 }
 
 Status Run(const CLI::App& app, Session& session) {
   if (const auto status = CheckWords(app, session); !status) return status;
   session.colour = StdoutHasColour();
-  const Status status = session.action ? session.action() : ShowStatus(session);
+  const Status status = session.action ? session.action() : ShowState(session);
   const Status written = FinishOutput();
   return status ? written : status;
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tools/shuntctl/client.h"
 #include "userspace/base/result.h"
@@ -21,7 +22,8 @@ inline constexpr const char* kDefaultSocket = "/run/shunt/shuntd.sock";
 struct Session {
   std::string output = "table";  // or "json"
   std::string socket = kDefaultSocket;
-  TlsTarget tls;  // no address: the socket is meant
+  TlsTarget tls;                   // no address: the socket is meant
+  std::vector<std::string> peers;  // HOST:PORT; asked with the files of `tls`, too
   bool colour = false;
   std::function<Status()> action;  // of the verb on the command line
 

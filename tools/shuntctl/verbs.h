@@ -10,6 +10,8 @@ void AddVipVerbs(CLI::App& app, Session& session);
 void AddRealVerbs(CLI::App& app, Session& session);
 void AddHealthVerbs(CLI::App& app, Session& session);
 void AddEvents(CLI::App& app, Session& session);
+void AddAnnounceVerbs(CLI::App& app, Session& session);
+void AddStatus(CLI::App& app, Session& session);
 void AddHostVerbs(CLI::App& app, Session& session);
 void AddApply(CLI::App& app, Session& session);
 void AddRollback(CLI::App& app, Session& session);  // and confirm, reload
@@ -26,6 +28,6 @@ void AddUpgradeVerbs(CLI::App& app, Session& session);
 void AddDecapVerbs(CLI::App& app, Session& session);
 
 // What shuntctl without a verb does: the whole state at a glance.
-Status ShowStatus(const Session& session);
+Status ShowState(const Session& session);
 
 }  // namespace shunt::ctl

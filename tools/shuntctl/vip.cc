@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tools/shuntctl/announce_options.h"
 #include "tools/shuntctl/check_options.h"
 #include "tools/shuntctl/format.h"
 #include "tools/shuntctl/json.h"
@@ -39,6 +40,7 @@ struct VipWords {
   std::optional<std::string> tcp_settle;
   std::optional<bool> quic;
   CheckWords check;
+  AnnounceWords announce;
   std::optional<std::string> panic;
   std::optional<std::string> panic_action;
   std::optional<std::string> slow_start;
@@ -87,6 +89,7 @@ void AddSettings(CLI::App& verb, const std::shared_ptr<VipWords>& words) {
       ->type_name("SECONDS");
   AddSwitch(verb, "--quic,!--no-quic", words->quic, "UDP: QUIC's long headers tell which packets open a flow");
   AddHealthSettings(verb, words);
+  AddAnnounceOptions(verb, words->announce);
 }
 
 void HealthSettingsOf(const VipWords& given, Words& words, v1::Vip& vip) {
@@ -124,6 +127,7 @@ Result<v1::VipRequest> RequestOf(const VipWords& given) {
   if (given.tcp_settle) vip.set_tcp_settle_seconds(words.Number("--tcp-settle", *given.tcp_settle, 1, kMaxIdleSeconds));
   if (given.quic) vip.set_quic(*given.quic);
   HealthSettingsOf(given, words, vip);
+  if (const auto announce = AnnounceOf(given.announce, words)) *vip.mutable_announce() = *announce;
   if (const auto status = words.status(); !status) return std::unexpected(status.error());
   return request;
 }

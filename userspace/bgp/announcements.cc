@@ -56,8 +56,9 @@ std::vector<Event> Announcements::Follow(const Snapshot& snapshot, const HostVie
     // One that is announced already had enough, though this run does not know of it.
     const auto known = had_enough_.find(key);
     const auto held = held_.find(policy.prefix);
-    const bool had = known != had_enough_.end() ? known->second
-                                                : held != held_.end() && held->second.hold.announcing() >= Announcing::kLowered;
+    const bool had = known != had_enough_.end()
+                         ? known->second
+                         : held != held_.end() && held->second.hold.announcing() >= Announcing::kLowered;
     VipVerdict verdict = DecideVip({snapshot, key, vip, policy, had}, host);
     had_enough[key] = verdict.has_enough;
     vips.emplace(key, std::move(verdict.announcing));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is announced of all prefixes, as time goes by: asks the rules (policy.h), remembers who had enough reals, and
-// holds back what comes and goes (hold_down.h). Pure, with the caller's clock; called by announcer.cc. Not here: routes,
-// threads, where the view of the host comes from.
+// holds back what comes and goes (hold_down.h). Pure, with the caller's clock; called by announcer.cc. Not here:
+// routes, threads, where the view of the host comes from.
 #pragma once
 
 #include <map>

@@ -256,8 +256,8 @@ void Announcer::Impl::Report() {
   controller.PublishAnnouncements(std::move(report));
   if (now != communities) {
     communities = std::move(now);
-    controller.events().Add({.kind = "communities_changed",
-                             .cause = "the speaker needs them anew: shuntctl announce filter"});
+    controller.events().Add(
+        {.kind = "communities_changed", .cause = "the speaker needs them anew: shuntctl announce filter"});
   }
 }
 

@@ -20,7 +20,7 @@ struct HostView {
   bool graceful = false;  // draining or leaving: others are still to take over
   std::string problem;    // why no packet can be balanced: no interface, none reach the program; empty: none
   std::map<VipKey, std::string> self_test{};  // VIPs that the program was asked about: what is wrong; empty: nothing
-  bool tests = false;                       // it asks; a VIP that is not in `self_test` waits for that
+  bool tests = false;                         // it asks; a VIP that is not in `self_test` waits for that
 };
 
 // `had_enough`: healthy reals, when it was asked last; it must have more than that to have them again.

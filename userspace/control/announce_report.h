@@ -41,10 +41,10 @@ constexpr std::string_view ToString(Announcing announcing) {
 // What is right for one VIP by itself.
 struct VipAnnouncing {
   Announcing wanted = Announcing::kWithdrawn;
-  bool planned = false;          // an operator's doing
-  std::string cause;             // a sentence; of announced ones, too
-  uint32_t healthy_reals = 0;    // that may take new flows
-  double healthy_percent = 0;    // of the weight
+  bool planned = false;        // an operator's doing
+  std::string cause;           // a sentence; of announced ones, too
+  uint32_t healthy_reals = 0;  // that may take new flows
+  double healthy_percent = 0;  // of the weight
   bool operator==(const VipAnnouncing&) const = default;
 };
 
@@ -60,9 +60,9 @@ struct PrefixAnnouncing {
 };
 
 struct AnnounceReport {
-  uint32_t table = 0;      // routing table of the kernel; 0: no routes are kept, all else is decided nevertheless
+  uint32_t table = 0;  // routing table of the kernel; 0: no routes are kept, all else is decided nevertheless
   uint32_t protocol = 0;
-  std::string problem;     // of keeping routes; empty: none
+  std::string problem;  // of keeping routes; empty: none
   std::map<Prefix, PrefixAnnouncing> prefixes{};
   std::map<VipKey, VipAnnouncing> vips{};
   bool operator==(const AnnounceReport&) const = default;

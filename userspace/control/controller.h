@@ -71,11 +71,11 @@ class Controller {
   // Whether the writer thread takes up a task within this time: else it hangs, or has a very long change to make.
   bool Answers(std::chrono::milliseconds patience);  // any thread
 
-  std::shared_ptr<const Snapshot> snapshot() const;    // any thread; never null
-  std::shared_ptr<const HealthReport> health() const;  // any thread; never null
-  InterfaceReport interfaces() const;                  // any thread
+  std::shared_ptr<const Snapshot> snapshot() const;             // any thread; never null
+  std::shared_ptr<const HealthReport> health() const;           // any thread; never null
+  InterfaceReport interfaces() const;                           // any thread
   std::shared_ptr<const AnnounceReport> announcements() const;  // any thread; never null
-  EventLog& events();                                  // any thread
+  EventLog& events();                                           // any thread
 
  private:
   struct Impl;

@@ -17,14 +17,14 @@ namespace shunt {
 struct Event {
   uint64_t id = 0;  // 1 and up, without gaps
   std::chrono::system_clock::time_point at{};
-  std::string kind;   // real_up, real_down, real_unknown, panic_entered, panic_left, backups_joined, backups_left,
-                      // climb_ended, drain_ended, group_switched, rolled_back, host_serving, host_draining,
-                      // host_leaving, interface_gone, interface_unattached, interface_attached, prefix_announced,
-                      // prefix_lowered, prefix_graceful, prefix_withdrawn, communities_changed
-  std::string vip{};    // 203.0.113.10:443/tcp, or 203.0.113.10/32 for prefix_*; empty: it is about the store, the host
-                      // or an interface
-  std::string real{};   // empty: the VIP as a whole
-  std::string cause;  // one sentence
+  std::string kind;    // real_up, real_down, real_unknown, panic_entered, panic_left, backups_joined, backups_left,
+                       // climb_ended, drain_ended, group_switched, rolled_back, host_serving, host_draining,
+                       // host_leaving, interface_gone, interface_unattached, interface_attached, prefix_announced,
+                       // prefix_lowered, prefix_graceful, prefix_withdrawn, communities_changed
+  std::string vip{};   // 203.0.113.10:443/tcp, or 203.0.113.10/32 for prefix_*; empty: it is about the store, the host
+                       // or an interface
+  std::string real{};  // empty: the VIP as a whole
+  std::string cause;   // one sentence
   std::string interface{};  // eth0
   bool operator==(const Event&) const = default;
 };

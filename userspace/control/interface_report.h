@@ -13,9 +13,9 @@ struct InterfaceStatus {
   std::string name;
   uint32_t index = 0;  // 0: there is none of that name
   bool attached = false;
-  bool native = false;  // in the driver; of an attached one
+  bool native = false;   // in the driver; of an attached one
   bool carrier = false;  // the link is up, and has one
-  std::string problem;  // why it is not attached
+  std::string problem;   // why it is not attached
   bool operator==(const InterfaceStatus&) const = default;
 };
 

@@ -56,9 +56,10 @@ DEFINE_string(
     "10 s at "
     "most; empty: none");
 DEFINE_string(event_hook_user, "nobody", "name of the user who runs --event_hook");
-DEFINE_uint32(announce_table, 0,
-              "number of a routing table of the kernel, of shuntd's own, in which it keeps a route for each prefix that "
-              "is to be announced, for a BGP speaker; e.g. 83; 1 to 4294967295, but for 253 to 255; 0: none");
+DEFINE_uint32(
+    announce_table, 0,
+    "number of a routing table of the kernel, of shuntd's own, in which it keeps a route for each prefix that "
+    "is to be announced, for a BGP speaker; e.g. 83; 1 to 4294967295, but for 253 to 255; 0: none");
 DEFINE_uint32(announce_protocol, 83,
               "protocol number of these routes, by which shuntd knows its own; 5 to 255, and no other program's");
 DEFINE_uint32(graceful_seconds, 0,
@@ -80,7 +81,7 @@ constexpr uint32_t kMaxReals = 1u << 24;
 constexpr uint32_t kMaxFlows = 1u << 27;
 constexpr uint32_t kMaxProbeSockets = 1u << 16;
 constexpr uint32_t kMaxLeaveSeconds = 3600;
-constexpr std::chrono::seconds kWithdrawSeconds{5};  // to remove the routes, when the time for it has come
+constexpr std::chrono::seconds kWithdrawSeconds{5};            // to remove the routes, when the time for it has come
 constexpr uint32_t kFirstOfKernel = 253, kLastOfKernel = 255;  // tables: default, main and local
 constexpr uint32_t kMinProtocol = 5, kMaxProtocol = 255;       // below: the kernel's own, and ip(8)'s
 
@@ -180,12 +181,13 @@ AnnounceOptions ReadAnnounceFlags(Problems& problems) {
   AnnounceOptions options;
   options.table = FLAGS_announce_table;
   if (options.table >= kFirstOfKernel && options.table <= kLastOfKernel) {
-    problems.push_back(fmt::format("--announce_table: {} is a table that the kernel forwards by; expected another number, "
-                                   "e.g. 83",
-                                   options.table));
+    problems.push_back(
+        fmt::format("--announce_table: {} is a table that the kernel forwards by; expected another number, "
+                    "e.g. 83",
+                    options.table));
   }
-  options.protocol = static_cast<uint8_t>(
-      InRange("announce_protocol", FLAGS_announce_protocol, kMinProtocol, kMaxProtocol, problems));
+  options.protocol =
+      static_cast<uint8_t>(InRange("announce_protocol", FLAGS_announce_protocol, kMinProtocol, kMaxProtocol, problems));
   options.graceful =
       std::chrono::seconds(InRange("graceful_seconds", FLAGS_graceful_seconds, 0, kMaxLeaveSeconds, problems));
   return options;

@@ -151,7 +151,8 @@ void Leave(const LeaveOptions& options, Controller& controller, Dataplane& datap
       leavers.hook == nullptr || AwaitHook(*leavers.hook, controller.events().last_id(), options.hook_limit);
   const bool withdrawn =
       told && (leavers.announcer == nullptr || AwaitWithdrawal(*leavers.announcer, options.withdraw_limit));
-  const bool waited = withdrawn && (options.traffic_limit == seconds(0) || AwaitDeparture(dataplane, options.traffic_limit));
+  const bool waited =
+      withdrawn && (options.traffic_limit == seconds(0) || AwaitDeparture(dataplane, options.traffic_limit));
   if (!waited) LOG(WARNING) << "leaving: another signal: not waiting any longer";
   LOG(INFO) << "stopping";
 }

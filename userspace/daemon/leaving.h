@@ -15,7 +15,7 @@ namespace shunt {
 
 struct LeaveOptions {
   std::chrono::seconds withdraw_limit{5};  // how long the announcer has to withdraw, asking others to take over first
-  std::chrono::seconds traffic_limit{0};  // how long traffic has to move away
+  std::chrono::seconds traffic_limit{0};   // how long traffic has to move away
   // The hook may have other events before this one, and each may take its time.
   std::chrono::seconds hook_limit{20};
 };
@@ -38,8 +38,8 @@ struct Leavers {
 };
 
 // Stops announcing, then waits for traffic to move away: the host's state becomes leaving, the hook is told and runs to
-// its end, the announcer has withdrawn all routes, and then no packet for a VIP has come for a while, or the time is up.
-// Another signal ends each wait. Forwards all the while, and says in the log how it goes.
+// its end, the announcer has withdrawn all routes, and then no packet for a VIP has come for a while, or the time is
+// up. Another signal ends each wait. Forwards all the while, and says in the log how it goes.
 void Leave(const LeaveOptions& options, Controller& controller, Dataplane& dataplane, const Leavers& leavers);
 
 }  // namespace shunt

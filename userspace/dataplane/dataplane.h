@@ -127,7 +127,8 @@ class Dataplane {
   // Runs the program on one Ethernet frame (14 bytes or more) as if it came in by `ingress_ifindex`; counts and
   // remembers like a received one. The kernel one needs ingress_ifindex 1 or an interface with XDP.
   virtual Result<FrameResult> RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) = 0;
-  // The same, also while packets come in: the frame as the program sends it, by whichever interface; unset: it does not.
+  // The same, also while packets come in: the frame as the program sends it, by whichever interface; unset: it does
+  // not.
   virtual Result<std::optional<std::vector<uint8_t>>> Forward(std::span<const uint8_t> frame,
                                                               uint32_t ingress_ifindex) = 0;
 };

@@ -1,33 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/metrics/exporter.h"
 
+#include <CivetServer.h>
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <glog/logging.h>
 #include <netinet/in.h>
-#include <prometheus/collectable.h>
-#include <prometheus/exposer.h>
+#include <prometheus/text_serializer.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <string_view>
 #include <vector>
 
 #include "userspace/base/unique_fd.h"
 #include "userspace/control/counters.h"
+#include "userspace/control/digests.h"
 #include "userspace/metrics/families.h"
+#include "userspace/metrics/ready.h"
 
 namespace shunt {
 namespace {
 
-class Scraper final : public prometheus::Collectable {
+class Scraper {
  public:
   Scraper(std::string version, Controller& controller, Dataplane& dataplane)
       : version_(std::move(version)), controller_(controller), dataplane_(dataplane) {}
 
-  MetricFamilies Collect() const override {
+  MetricFamilies Collect() {
     const auto snapshot = controller_.snapshot();
     MetricFamilies families = ObservedFamilies(*snapshot);
     const auto add = [&](MetricFamilies more) { std::ranges::move(more, std::back_inserter(families)); };
@@ -48,6 +51,8 @@ class Scraper final : public prometheus::Collectable {
     }
     add(HealthFamilies(*snapshot, *controller_.health(), controller_.events().CountsByKind()));
     add(HostFamilies(*snapshot, controller_.interfaces()));
+    add(AnnounceFamilies(*controller_.announcements()));
+    add(DigestFamilies(digests_.Of(*snapshot), HashKeyId(snapshot->desired.hash_key)));
     add(ExporterFamilies(version_, errors));
     return families;
   }
@@ -56,6 +61,46 @@ class Scraper final : public prometheus::Collectable {
   const std::string version_;
   Controller& controller_;
   Dataplane& dataplane_;
+  Digests digests_;
+};
+
+// One answer, whole; the connection ends, as few ask and seldom.
+void Send(mg_connection* connection, int status, std::string_view type, std::string_view body) {
+  const std::string head = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nConnection: "
+      "close\r\n\r\n",
+      status, mg_get_response_code_text(connection, status), type, body.size());
+  mg_write(connection, head.data(), head.size());
+  mg_write(connection, body.data(), body.size());
+}
+
+class MetricsHandler final : public CivetHandler {
+ public:
+  explicit MetricsHandler(Scraper& scraper) : scraper_(scraper) {}
+  bool handleGet(CivetServer*, mg_connection* connection) override {
+    Send(connection, 200, "text/plain; version=0.0.4; charset=utf-8",
+         prometheus::TextSerializer().Serialize(scraper_.Collect()));
+    return true;
+  }
+
+ private:
+  Scraper& scraper_;
+};
+
+class ReadyHandler final : public CivetHandler {
+ public:
+  explicit ReadyHandler(Controller& controller) : controller_(controller) {}
+  bool handleGet(CivetServer*, mg_connection* connection) override {
+    constexpr std::string_view kPath = "/ready";
+    const std::string_view path = mg_get_request_info(connection)->local_uri;
+    const ReadyAnswer answer = AnswerReady(path.substr(std::min(kPath.size(), path.size())),
+                                           *controller_.announcements(), controller_.snapshot()->host);
+    Send(connection, answer.status, "text/plain; charset=utf-8", answer.text);
+    return true;
+  }
+
+ private:
+  Controller& controller_;
 };
 
 // The web server says only that it could not listen, so why is found out before, on a socket of our own.
@@ -85,8 +130,13 @@ Status TryListen(const Endpoint& listen) {
 }  // namespace
 
 struct Exporter::Impl {
-  std::shared_ptr<Scraper> scraper;
-  std::unique_ptr<prometheus::Exposer> exposer;  // destroyed before the scraper it calls
+  Impl(std::string version, Controller& controller, Dataplane& dataplane)
+      : scraper(std::move(version), controller, dataplane), ready(controller) {}
+
+  Scraper scraper;
+  MetricsHandler metrics{scraper};
+  ReadyHandler ready;
+  std::unique_ptr<CivetServer> server;  // destroyed before what it calls
 };
 
 Exporter::Exporter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -95,12 +145,12 @@ Exporter::~Exporter() = default;
 Result<std::unique_ptr<Exporter>> Exporter::Start(const Endpoint& listen, const std::string& version,
                                                   Controller& controller, Dataplane& dataplane) {
   if (const auto status = TryListen(listen); !status) return std::unexpected(status.error());
-  auto impl = std::make_unique<Impl>();
-  impl->scraper = std::make_shared<Scraper>(version, controller, dataplane);
+  auto impl = std::make_unique<Impl>(version, controller, dataplane);
   try {
-    impl->exposer = std::make_unique<prometheus::Exposer>(std::vector<std::string>{
+    impl->server = std::make_unique<CivetServer>(std::vector<std::string>{
         "listening_ports", listen.ToString(), "num_threads", "2", "request_timeout_ms", "10000"});
-    impl->exposer->RegisterCollectable(impl->scraper);
+    impl->server->addHandler("/metrics$", impl->metrics);
+    impl->server->addHandler("/ready", impl->ready);
   } catch (const std::exception& error) {
     return Fail(ErrorKind::kSystem,
                 fmt::format("metrics on {}: starting the web server: {}", listen.ToString(), error.what()));
@@ -109,7 +159,7 @@ Result<std::unique_ptr<Exporter>> Exporter::Start(const Endpoint& listen, const 
 }
 
 uint16_t Exporter::port() const {
-  const auto ports = impl_->exposer->GetListeningPorts();
+  const auto ports = impl_->server->getListeningPorts();
   return ports.empty() ? 0 : static_cast<uint16_t>(ports.front());
 }
 

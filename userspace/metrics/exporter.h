@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metrics for Prometheus on a web server of their own: start, stop, and what a scrape reads. Started by main; the web
-// server's threads scrape. Not here: which metrics there are (families.h).
+// A web server: /metrics for Prometheus, and /ready for who steers traffic. Start, stop, and what a scrape reads.
+// Started by main; the web server's threads answer. Not here: which metrics there are (families.h), who is ready
+// (ready.h).
 #pragma once
 
 #include <cstdint>

@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "userspace/control/announce_report.h"
 #include "userspace/control/counters.h"
+#include "userspace/control/digests.h"
 #include "userspace/control/health_report.h"
 #include "userspace/control/interface_report.h"
 #include "userspace/control/writer.h"
@@ -31,6 +33,9 @@ MetricFamilies HealthFamilies(const Snapshot& snapshot, const HealthReport& repo
                               const std::map<std::string, uint64_t>& events);
 // This host and its interfaces.
 MetricFamilies HostFamilies(const Snapshot& snapshot, const InterfaceReport& interfaces);
+// What is announced, and of which VIPs; as far as the announcer has published it.
+MetricFamilies AnnounceFamilies(const AnnounceReport& report);
+MetricFamilies DigestFamilies(const std::map<VipKey, VipDigest>& digests, uint32_t hash_key_id);
 // `version` runs, and so many reads of the data plane failed at this scrape.
 MetricFamilies ExporterFamilies(const std::string& version, int read_errors);
 

@@ -46,9 +46,7 @@ std::optional<Prefix> PrefixFrom(const std::string& text, const std::string& pat
   return std::nullopt;
 }
 
-v1::StepDown ToProto(StepDown step) {
-  return step == StepDown::kLower ? v1::STEP_DOWN_LOWER : v1::STEP_DOWN_WITHDRAW;
-}
+v1::StepDown ToProto(StepDown step) { return step == StepDown::kLower ? v1::STEP_DOWN_LOWER : v1::STEP_DOWN_WITHDRAW; }
 
 }  // namespace
 
@@ -90,7 +88,8 @@ v1::Announce ToProto(const AnnounceSettings& settings) {
   if (settings.prefix) message.set_prefix(settings.prefix->ToString());
   if (settings.hold_seconds) message.set_hold_seconds(*settings.hold_seconds);
   if (settings.max_hold_seconds) message.set_max_hold_seconds(*settings.max_hold_seconds);
-  if (settings.communities) message.mutable_communities()->Add(settings.communities->begin(), settings.communities->end());
+  if (settings.communities)
+    message.mutable_communities()->Add(settings.communities->begin(), settings.communities->end());
   return message;
 }
 

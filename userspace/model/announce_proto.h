@@ -12,8 +12,8 @@
 
 namespace shunt {
 
-// Puts the fields that are present onto `settings`; an unspecified enum, an empty prefix or a list of communities that is
-// one empty text are the default again. `path` names the settings in problems, e.g. vips[3].announce.
+// Puts the fields that are present onto `settings`; an unspecified enum, an empty prefix or a list of communities that
+// is one empty text are the default again. `path` names the settings in problems, e.g. vips[3].announce.
 void FromProto(const v1::Announce& message, const std::string& path, AnnounceSettings& settings,
                std::vector<Problem>& problems);
 

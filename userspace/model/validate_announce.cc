@@ -47,8 +47,8 @@ void CheckCommunities(const std::vector<std::string>& communities, const std::st
   }
   for (const std::string& community : communities) {
     if (IsCommunity(community)) continue;
-    problems.push_back({path, fmt::format("{} is no community; expected 64512:100, or 64512:1:2 for a large one",
-                                          Quote(community))});
+    problems.push_back(
+        {path, fmt::format("{} is no community; expected 64512:100, or 64512:1:2 for a large one", Quote(community))});
   }
 }
 
@@ -67,8 +67,8 @@ void ValidateAnnounce(const AnnounceSettings& settings, const std::string& path,
   CheckRange(settings.max_hold_seconds, 0, kMaxHoldSeconds, path + ".max_hold_seconds", problems);
   CheckOrder(settings.hold_seconds, settings.max_hold_seconds, "hold_seconds", path + ".max_hold_seconds", problems);
   if (settings.prefix && settings.prefix->length == 0) {
-    problems.push_back({path + ".prefix", fmt::format("{} is a default route, and no prefix of VIPs",
-                                                      settings.prefix->ToString())});
+    problems.push_back(
+        {path + ".prefix", fmt::format("{} is a default route, and no prefix of VIPs", settings.prefix->ToString())});
   }
   if (settings.communities) CheckCommunities(*settings.communities, path + ".communities", problems);
 }

@@ -74,7 +74,8 @@ Result<std::vector<std::optional<uint64_t>>> ReadReceivedPackets(NetlinkClient& 
         const nlattr* counts = attributes[IFLA_STATS_LINK_64];
         rtnl_link_stats64 stats{};
         if (!counts || mnl_attr_get_payload_len(counts) < sizeof(stats.rx_packets)) return;
-        std::memcpy(&stats, mnl_attr_get_payload(counts), std::min<size_t>(sizeof(stats), mnl_attr_get_payload_len(counts)));
+        std::memcpy(&stats, mnl_attr_get_payload(counts),
+                    std::min<size_t>(sizeof(stats), mnl_attr_get_payload_len(counts)));
         packets[index] = stats.rx_packets;
       });
   if (!done) return Context("reading what network interfaces received", done.error());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routes of our own in a routing table of the kernel that nobody forwards by: a list of prefixes for who reads it, a BGP
-// speaker. They are of type blackhole, so that they need no interface and outlive each. Called by bgp/, on its thread.
-// Not here: which prefixes (bgp/), what the main table says of a destination (routes.h).
+// Routes of our own in a routing table of the kernel that nobody forwards by: a list of prefixes for who reads it, a
+// BGP speaker. They are of type blackhole, so that they need no interface and outlive each. Called by bgp/, on its
+// thread. Not here: which prefixes (bgp/), what the main table says of a destination (routes.h).
 #pragma once
 
 #include <compare>
@@ -30,8 +30,8 @@ class RouteTable {
 
   // Those with our protocol, in order.
   Result<std::vector<TableRoute>> Read();
-  // The first that could not be added, or removed, is the error; all others were. One that is there already, or gone, is
-  // none.
+  // The first that could not be added, or removed, is the error; all others were. One that is there already, or gone,
+  // is none.
   Status Add(std::span<const TableRoute> routes);
   Status Remove(std::span<const TableRoute> routes);
 

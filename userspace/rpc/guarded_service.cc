@@ -91,6 +91,16 @@ grpc::Status GuardedService::Explain(ServerContext* context, const v1::ExplainRe
   return service_.Explain(context, request, reply);
 }
 
+grpc::Status GuardedService::GetAnnouncements(ServerContext* context, const v1::GetAnnouncementsRequest* request,
+                                              v1::Announcements* reply) {
+  return service_.GetAnnouncements(context, request, reply);
+}
+
+grpc::Status GuardedService::GetDigests(ServerContext* context, const v1::GetDigestsRequest* request,
+                                        v1::Digests* reply) {
+  return service_.GetDigests(context, request, reply);
+}
+
 grpc::Status GuardedService::GetHealth(ServerContext* context, const v1::GetHealthRequest* request,
                                        v1::HealthState* reply) {
   return service_.GetHealth(context, request, reply);

@@ -48,6 +48,10 @@ class GuardedService final : public v1::Shunt::Service {
   grpc::Status ListFlows(grpc::ServerContext* context, const v1::ListFlowsRequest* request, v1::Flows* reply) override;
   grpc::Status Explain(grpc::ServerContext* context, const v1::ExplainRequest* request,
                        v1::Explanation* reply) override;
+  grpc::Status GetAnnouncements(grpc::ServerContext* context, const v1::GetAnnouncementsRequest* request,
+                                v1::Announcements* reply) override;
+  grpc::Status GetDigests(grpc::ServerContext* context, const v1::GetDigestsRequest* request,
+                          v1::Digests* reply) override;
   grpc::Status GetHealth(grpc::ServerContext* context, const v1::GetHealthRequest* request,
                          v1::HealthState* reply) override;
   grpc::Status ListEvents(grpc::ServerContext* context, const v1::EventsRequest* request, v1::Events* reply) override;

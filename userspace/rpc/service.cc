@@ -10,6 +10,7 @@
 
 #include "userspace/model/config_proto.h"
 #include "userspace/model/diff.h"
+#include "userspace/rpc/announce_convert.h"
 #include "userspace/rpc/convert.h"
 #include "userspace/rpc/edit.h"
 #include "userspace/rpc/event_reader.h"
@@ -196,6 +197,18 @@ grpc::Status ShuntService::Explain(grpc::ServerContext*, const v1::ExplainReques
   auto explanation = shunt::Explain(*controller_.snapshot(), dataplane_, *request);
   if (!explanation) return ToGrpc(explanation.error());
   *reply = std::move(*explanation);
+  return grpc::Status::OK;
+}
+
+grpc::Status ShuntService::GetAnnouncements(grpc::ServerContext*, const v1::GetAnnouncementsRequest*,
+                                            v1::Announcements* reply) {
+  *reply = ToAnnouncements(*controller_.announcements(), controller_.snapshot()->host);
+  return grpc::Status::OK;
+}
+
+grpc::Status ShuntService::GetDigests(grpc::ServerContext*, const v1::GetDigestsRequest*, v1::Digests* reply) {
+  const auto snapshot = controller_.snapshot();
+  *reply = ToDigests(*snapshot, digests_.Of(*snapshot));
   return grpc::Status::OK;
 }
 

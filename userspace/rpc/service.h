@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "userspace/control/controller.h"
+#include "userspace/control/digests.h"
 #include "userspace/rpc/shunt.grpc.pb.h"
 
 namespace shunt {
@@ -44,6 +45,9 @@ class ShuntService final : public v1::Shunt::Service {
   grpc::Status GetVerdicts(grpc::ServerContext*, const v1::GetVerdictsRequest* request, v1::Verdicts* reply) override;
   grpc::Status ListFlows(grpc::ServerContext*, const v1::ListFlowsRequest* request, v1::Flows* reply) override;
   grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest* request, v1::Explanation* reply) override;
+  grpc::Status GetAnnouncements(grpc::ServerContext*, const v1::GetAnnouncementsRequest* request,
+                                v1::Announcements* reply) override;
+  grpc::Status GetDigests(grpc::ServerContext*, const v1::GetDigestsRequest* request, v1::Digests* reply) override;
   grpc::Status GetHealth(grpc::ServerContext*, const v1::GetHealthRequest* request, v1::HealthState* reply) override;
   grpc::Status ListEvents(grpc::ServerContext*, const v1::EventsRequest* request, v1::Events* reply) override;
   // Ends when the reader does, or when the event log is closed.
@@ -57,6 +61,7 @@ class ShuntService final : public v1::Shunt::Service {
   Dataplane& dataplane_;
   const NameCaller name_caller_;
   std::atomic<int> watchers_ = 0;
+  Digests digests_;
 };
 
 }  // namespace shunt
