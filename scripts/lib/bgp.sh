@@ -63,6 +63,7 @@ bgp_start() {
   chown -R frr:frr "$dir"
   for label in $(bgp_labels); do
     options=()
+    rm -f "$dir/$label.vty" # of one that was killed
     [[ $label != bfdd ]] || options=(--bfdctl "$dir/bfdd")
     lab_start "$1" "$label" "$FRR_PROGRAMS/$label" -u frr -g frr -f "$dir/empty" -i "$dir/$label.pid" -z "$dir/zserv" \
       --vty_socket "$dir" "${options[@]}"

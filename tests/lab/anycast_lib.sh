@@ -21,10 +21,17 @@ ANYCAST_BFD_SECONDS=5 # less than what is left of the hold time
 
 # ---- balancers
 
+# A VIP whose reals are asked, at an address of its own.
+CHECKED_ADDRESS=${LAB_VIPS6[1]} CHECKED_PORT=8081
+CHECKED_VIP="[$CHECKED_ADDRESS]:$CHECKED_PORT/tcp"
+CHECKED_COMMUNITY=65101:83
+
 # The same store everywhere: the same hash key, the same rings.
 anycast_store() { # [HASH-KEY]
   echo "hash_key: \"${1:-0x5eed5eed5eed5eed5eed5eed5eed5eed}\""
   hitless_file moving 10 10 10 10 | sed 's/^defaults: {/defaults: { announce: { hold_seconds: 1 },/'
+  lab_vip_entry "$CHECKED_VIP" "${LAB_REALS6[2]}=10" "${LAB_REALS6[3]}=10" |
+    sed "1a\\    health: { kind: tcp, interval_ms: 500, timeout_ms: 400, fall: 2, rise: 1 }\n    announce: { communities: [ \"$CHECKED_COMMUNITY\" ] }"
 }
 
 # balancer_daemon N: shuntd as an operator starts it, but for the times
@@ -175,6 +182,60 @@ balancer_removed() { # N BALANCERS…
   bgp_router_sessions "$@"
 }
 
+# ---- the VIP whose reals are asked
+
+checked_server_up() { # N
+  lab_start "real$1" checked python3 -m http.server "$CHECKED_PORT" --bind ::
+}
+checked_server_dies() { lab_stop "real$1" checked KILL; }
+
+# One of two: the VIP stays. Both: it goes, from every balancer, and no other VIP does.
+reals_die_one_by_one() {
+  local before
+  before=$(others_next_hops)
+  checked_server_dies 3
+  poll 20 health_is 3 down
+  bgp_vip_goes_to "$CHECKED_ADDRESS" "$1"
+  it_happens
+  checked_server_dies 4
+  bgp_wait "$ANYCAST_SECONDS" "" "$CHECKED_ADDRESS"
+  echo $(($(now_ms) - $(<"$SCRATCH/happens"))) >"$SCRATCH/withdrawn"
+  expect_equal "where the other VIPs go" "$(others_next_hops)" "$before"
+}
+
+reals_come_back() { # BALANCERS
+  checked_server_up 3
+  bgp_wait "$ANYCAST_SECONDS" "$1" "$CHECKED_ADDRESS"
+  checked_server_up 4
+}
+
+others_next_hops() {
+  local address
+  for address in "${LAB_VIPS4[@]}" "${LAB_VIPS6[0]}"; do echo "$address: $(bgp_next_hops "$address")"; done
+}
+
+# As both balancers see it
+health_is() { # N STATE
+  local n
+  for n in 1 2; do
+    [[ $(lab_ctl "$n" -o json health | jq -r --arg real "${LAB_REALS6[$1 - 1]}" \
+      '[.vips[].reals[] | select(.address == $real) | .health] | unique | join(" ")') == "$2" ]] || return 1
+  done
+}
+
+# As the event hook does it when communities have changed.
+communities_are_told() {
+  lab_ctl 1 announce filter "$BGP_KIND" | bgp_communities 1
+  poll 20 router_sees_community "$CHECKED_ADDRESS" 1
+  ! router_sees_community "${LAB_VIPS6[0]}" 1 || { echo "a VIP without communities has some"; return 1; }
+}
+router_sees_community() { # ADDRESS COUNT: so many routes have it
+  local route
+  if [[ $BGP_KIND == bird ]]; then route=$(bgp_ask router "show route all $1/128")
+  else route=$(bgp_ask router "show bgp ipv6 unicast $1/128"); fi
+  (($(grep -cE "(65101,83|${CHECKED_COMMUNITY})" <<<"$route") == $2))
+}
+
 # ---- cases
 
 # By the packets that each got in three seconds.
@@ -191,9 +252,16 @@ traffic_spreads() { # BALANCERS
 
 all_comes_up() {
   local n
+  for n in 3 4; do checked_server_up "$n"; done
   for n in 1 2; do balancer_up "$n"; done
   bgp_router_up 1 2
   bgp_wait "$ANYCAST_SECONDS" "1 2" "${LAB_VIPS4[@]}" "${LAB_VIPS6[@]}"
+}
+
+main_tables_are_clean() {
+  local n
+  expect_equal "what the main tables of balancers got" \
+    "$(for n in 1 2; do lab_ip "balancer$n" route; lab_ip "balancer$n" -6 route; done | grep -E '^(blackhole )?(203\.0\.113|2001:db8:1:)' || true)" ""
 }
 
 everything_goes_on() {
@@ -251,6 +319,10 @@ anycast_story() { # bird|frr
   event "a host is drained by preference" "host drained by preference" "2 3" "$ANYCAST_SECONDS" host_lowered 1
   event "the host is preferred again" "host undrained" "1 2 3" "$ANYCAST_SECONDS" host_undrained 1
   event "a balancer is removed" "balancer removed" "1 2" "$ANYCAST_SECONDS" balancer_removed 3 1 2
+  it "the last healthy real of a VIP dies: every balancer withdraws it, and no other VIP" reals_die_one_by_one "1 2"
+  it "it is announced again when a real is up" reals_come_back "1 2"
+  it "the communities of a VIP are told with it, and with no other" communities_are_told
+  it "no VIP stands in the main table of a balancer" main_tables_are_clean
   it "every download was whole, and every short request answered" everything_ends_whole
   anycast_table
   it "the count sees flows that move, as they do to a balancer with another hash key" another_key_moves_flows
