@@ -136,7 +136,7 @@ bgp_communities() {
   cat >"$dir/shunt-communities.conf"
   if [[ $BGP_KIND == bird ]]; then
     [[ -s $dir/shunt-communities.conf ]] || echo 'function shunt_communities() { }' >"$dir/shunt-communities.conf"
-    lab_stopped "balancer$1" bird || bgp_ask "balancer$1" "configure soft" >/dev/null
+    lab_stopped "balancer$1" bird || bgp_ask "balancer$1" configure >/dev/null
   else
     vtysh --vty_socket "$dir" -f "$dir/shunt-communities.conf"
   fi

@@ -12,6 +12,7 @@ LAB_NODES=(client1 client2 router balancer1 balancer2 balancer3 real1 real2 real
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$SHUNT_ROOT/scripts/lib/hitless.sh"
 source "$SHUNT_ROOT/scripts/lib/bgp.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/anycast_cases_lib.sh"
 
 DOWNLOADS=1000 DOWNLOAD_SECONDS=60
 HITLESS_NODES=(client1 router balancer1 balancer2 balancer3 real1 real2 real3 real4)
@@ -36,7 +37,10 @@ anycast_store() { # [HASH-KEY]
 
 # balancer_daemon N: shuntd as an operator starts it, but for the times
 balancer_daemon() {
-  lab_daemon_start "$1" --announce_table="$BGP_TABLE" --announce_protocol="$BGP_PROTOCOL" --graceful_seconds=2 --leave_seconds=20
+  local api
+  mapfile -t api < <(api_flags "$1")
+  lab_daemon_start "$1" --announce_table="$BGP_TABLE" --announce_protocol="$BGP_PROTOCOL" --graceful_seconds=2 \
+    --leave_seconds=20 "${api[@]}"
 }
 
 # balancer_up N: shuntd, its speaker, then a store: nothing is announced before its VIPs work
@@ -67,7 +71,15 @@ anycast_table() {
 }
 
 # From now on the router has to learn it.
-it_happens() { now_ms >"$SCRATCH/happens"; }
+it_happens() {
+  now_ms >"$SCRATCH/happens"
+  rm -f "$SCRATCH/converged"
+}
+# converges BALANCERS SECONDS: the first time that it does counts
+converges() {
+  bgp_wait "$2" "$1" "${ANYCAST_VIPS[@]}"
+  [[ -e $SCRATCH/converged ]] || echo $(($(now_ms) - $(<"$SCRATCH/happens"))) >"$SCRATCH/converged"
+}
 
 # anycast_event NAME BALANCERS SECONDS FUNCTION [ARGUMENT…]: once the function has happened the router's kernel sends the
 # VIPs to these balancers and to no other, within the time. 1 if it failed, or if a flow moved or a request failed.
@@ -83,15 +95,14 @@ anycast_event() {
   (
     set -eE
     "$@"
-    bgp_wait "$seconds" "$balancers" "${ANYCAST_VIPS[@]}"
-    echo $(($(now_ms) - $(<"$SCRATCH/happens"))) >"$SCRATCH/converged"
+    converges "$balancers" "$seconds"
     numbered_go_on "$NUMBERED_RATE" # what was changed is met
   )
   status=$?
   set -e
   numbered_next_phase
   poll "$HITLESS_LATE_SECONDS" numbered_all_seen "$phase" || true
-  numbered ".phases[\"$phase\"] | \"$name|$balancers|\\(.sent)|\\(.sent - .seen)|\\(.moved)|$(($(hitless_failed) - failed))|$(<"$SCRATCH/converged")\"" \
+  numbered ".phases[\"$phase\"] | \"$name|$balancers|\\(.sent)|\\(.sent - .seen)|\\(.moved)|$(($(hitless_failed) - failed))|$(cat "$SCRATCH/converged" || echo never)\"" \
     >>"$ANYCAST_TABLE"
   ((status == 0)) || { echo "$name: it could not be done"; return 1; }
   anycast_row_is_good
@@ -113,7 +124,7 @@ daemon_killed_and_back() { # N
   lab_daemon_stop "$1" KILL
   numbered_go_on "$NUMBERED_RATE" # nobody is there who could withdraw anything
   metrics_are "$1" 100
-  it_happens
+  echo - >"$SCRATCH/converged" # there is nothing to learn
   balancer_daemon "$1"
   numbered_go_on "$NUMBERED_RATE"
   lab_stop "balancer$1" monitor
@@ -148,9 +159,10 @@ link_silent() {
 link_heard() { lab_in router nft delete table netdev silent; }
 
 # It asks others to take over, and has withdrawn in the end.
-host_drained() { # N
+host_drained() { # N BALANCERS
   lab_ctl "$1" drain-host >/dev/null
   poll 10 metrics_are "$1" 2100
+  converges "$2" 10
   poll 10 metrics_are "$1" ""
 }
 host_undrained() { lab_ctl "$1" undrain-host >/dev/null; }
@@ -162,6 +174,12 @@ host_lowered() { # N
   it_happens
   lab_ctl "$1" drain-host >/dev/null
   poll 10 metrics_are "$1" 1100
+}
+
+host_raised() { # N BALANCERS
+  host_undrained "$1"
+  converges "$2" "$ANYCAST_SECONDS"
+  lab_ctl "$1" apply -f "$SCRATCH/store.yaml" >/dev/null # as on the others
 }
 
 balancer_added() { # N BALANCERS…: the router knows of these then
@@ -176,117 +194,14 @@ balancer_removed() { # N BALANCERS…
   local n=$1
   shift
   kill -s TERM "$(lab_pid "balancer$n" shuntd)"
+  converges "$*" "$ANYCAST_SECONDS"
   poll 10 metrics_are "$n" ""
   poll 30 lab_stopped "balancer$n" shuntd
   bgp_stop "balancer$n"
   bgp_router_sessions "$@"
 }
 
-# ---- the VIP whose reals are asked
-
-checked_server_up() { # N
-  lab_start "real$1" checked python3 -m http.server "$CHECKED_PORT" --bind ::
-}
-checked_server_dies() { lab_stop "real$1" checked KILL; }
-
-# One of two: the VIP stays. Both: it goes, from every balancer, and no other VIP does.
-reals_die_one_by_one() {
-  local before
-  before=$(others_next_hops)
-  checked_server_dies 3
-  poll 20 health_is 3 down
-  bgp_vip_goes_to "$CHECKED_ADDRESS" "$1"
-  it_happens
-  checked_server_dies 4
-  bgp_wait "$ANYCAST_SECONDS" "" "$CHECKED_ADDRESS"
-  echo $(($(now_ms) - $(<"$SCRATCH/happens"))) >"$SCRATCH/withdrawn"
-  expect_equal "where the other VIPs go" "$(others_next_hops)" "$before"
-}
-
-reals_come_back() { # BALANCERS
-  checked_server_up 3
-  bgp_wait "$ANYCAST_SECONDS" "$1" "$CHECKED_ADDRESS"
-  checked_server_up 4
-}
-
-others_next_hops() {
-  local address
-  for address in "${LAB_VIPS4[@]}" "${LAB_VIPS6[0]}"; do echo "$address: $(bgp_next_hops "$address")"; done
-}
-
-# As both balancers see it
-health_is() { # N STATE
-  local n
-  for n in 1 2; do
-    [[ $(lab_ctl "$n" -o json health | jq -r --arg real "${LAB_REALS6[$1 - 1]}" \
-      '[.vips[].reals[] | select(.address == $real) | .health] | unique | join(" ")') == "$2" ]] || return 1
-  done
-}
-
-# As the event hook does it when communities have changed.
-communities_are_told() {
-  lab_ctl 1 announce filter "$BGP_KIND" | bgp_communities 1
-  poll 20 router_sees_community "$CHECKED_ADDRESS" 1
-  ! router_sees_community "${LAB_VIPS6[0]}" 1 || { echo "a VIP without communities has some"; return 1; }
-}
-router_sees_community() { # ADDRESS COUNT: so many routes have it
-  local route
-  if [[ $BGP_KIND == bird ]]; then route=$(bgp_ask router "show route all $1/128")
-  else route=$(bgp_ask router "show bgp ipv6 unicast $1/128"); fi
-  (($(grep -cE "(65101,83|${CHECKED_COMMUNITY})" <<<"$route") == $2))
-}
-
-# ---- cases
-
-# By the packets that each got in three seconds.
-traffic_spreads() { # BALANCERS
-  local n got=() share all=0
-  for n in 1 2 3; do got[n]=$(lab_received "$n"); done
-  numbered_go_on $((NUMBERED_RATE * 3))
-  for n in 1 2 3; do got[n]=$(($(lab_received "$n") - got[n])) all=$((all + got[n])); done
-  for n in $1; do
-    share=$((got[n] * 100 / all))
-    expect_between "share of balancer$n, in %" "$share" 15 60
-  done
-}
-
-all_comes_up() {
-  local n
-  for n in 3 4; do checked_server_up "$n"; done
-  for n in 1 2; do balancer_up "$n"; done
-  bgp_router_up 1 2
-  bgp_wait "$ANYCAST_SECONDS" "1 2" "${LAB_VIPS4[@]}" "${LAB_VIPS6[@]}"
-}
-
-main_tables_are_clean() {
-  local n
-  expect_equal "what the main tables of balancers got" \
-    "$(for n in 1 2; do lab_ip "balancer$n" route; lab_ip "balancer$n" -6 route; done | grep -E '^(blackhole )?(203\.0\.113|2001:db8:1:)' || true)" ""
-}
-
-everything_goes_on() {
-  numbered_start 600
-  hitless_requests_up
-  hitless_downloads_up "$DOWNLOADS" "$DOWNLOAD_SECONDS"
-  hitless_downloads_last "$DOWNLOAD_SECONDS"
-}
-
-everything_ends_whole() {
-  hitless_requests_down
-  hitless_downloads_end
-  expect_equal "failed requests" "$(hitless_failed)" 0
-  expect_between "short requests" "$(cat "$LAB"/requests[46] | wc -l)" 100 1000000
-}
-
-# Balancer 2 with another hash key: flows that the router sends there, once balancer 1 is gone, arrive elsewhere.
-another_key_moves_flows() {
-  anycast_store 0x0bad0bad0bad0bad0bad0bad0bad0bad >"$SCRATCH/other.yaml"
-  lab_daemon_stop 2
-  cp "$SCRATCH/other.yaml" "$LAB/balancer2/store.yaml"
-  balancer_daemon 2
-  bgp_wait "$ANYCAST_SECONDS" "1 2" "${ANYCAST_VIPS[@]}"
-  ! anycast_event "wrong: another hash key" 2 "$ANYCAST_SECONDS" speaker_killed 1 || return 1
-}
+# ---- the story
 
 event() { # SENTENCE NAME BALANCERS SECONDS FUNCTION [ARGUMENT…]
   local sentence=$1
@@ -299,6 +214,7 @@ anycast_story() { # bird|frr
   BGP_KIND=$1
   test_lab
   for n in 1 2 3; do lab_in "balancer$n" sysctl -qw net.ipv6.conf.all.keep_addr_on_down=1 net.ipv6.conf.eth0.keep_addr_on_down=1; done
+  api_certificates
   it "two balancers with a speaker each share every VIP" all_comes_up
   ((FAILED == 0)) || finish # nothing that follows could work
   it "$NUMBERED_RATE packets a second arrive, and $DOWNLOADS downloads are under way" everything_goes_on
@@ -314,14 +230,15 @@ anycast_story() { # bird|frr
   event "the link is up again" "link up" "1 2 3" "$ANYCAST_SECONDS" link_up 1
   event "a link loses everything" "link silent (BFD)" "2 3" "$ANYCAST_BFD_SECONDS" link_silent 1
   event "the link loses nothing any more" "link heard again" "1 2 3" "$ANYCAST_SECONDS" link_heard 1
-  event "a host is drained" "host drained" "2 3" "$ANYCAST_SECONDS" host_drained 1
+  event "a host is drained" "host drained" "2 3" "$ANYCAST_SECONDS" host_drained 1 "2 3"
   event "the host serves again" "host undrained" "1 2 3" "$ANYCAST_SECONDS" host_undrained 1
   event "a host is drained by preference" "host drained by preference" "2 3" "$ANYCAST_SECONDS" host_lowered 1
-  event "the host is preferred again" "host undrained" "1 2 3" "$ANYCAST_SECONDS" host_undrained 1
+  event "the host is preferred again" "host undrained" "1 2 3" "$ANYCAST_SECONDS" host_raised 1 "1 2 3"
   event "a balancer is removed" "balancer removed" "1 2" "$ANYCAST_SECONDS" balancer_removed 3 1 2
   it "the last healthy real of a VIP dies: every balancer withdraws it, and no other VIP" reals_die_one_by_one "1 2"
   it "it is announced again when a real is up" reals_come_back "1 2"
   it "the communities of a VIP are told with it, and with no other" communities_are_told
+  it "a VIP whose settings or ring differ on one balancer is named by the comparison" differences_are_named
   it "no VIP stands in the main table of a balancer" main_tables_are_clean
   it "every download was whole, and every short request answered" everything_ends_whole
   anycast_table
