@@ -91,8 +91,9 @@ void AddAnnounceOptions(CLI::App& verb, AnnounceWords& words) {
   AddSwitch(verb, "--required,!--no-required", words.required,
             "the prefix of several VIPs is announced only while this one may be");
   verb.add_option("--community", words.communities,
-                  "that the speaker adds, 64512:100 or 64512:1:2; once for each; '' takes all away")
-      ->type_name("COMMUNITY");
+                  "that the speaker adds, 64512:100 or 64512:1:2; once for each; in place of those it has")
+      ->allow_extra_args(false)
+      ->type_name("COMMUNITY|default");
 }
 
 std::optional<v1::Announce> AnnounceOf(const AnnounceWords& given, Words& words) {
@@ -101,7 +102,8 @@ std::optional<v1::Announce> AnnounceOf(const AnnounceWords& given, Words& words)
     if (given.values[i]) kOptions[i].set(words, kOptions[i].name, *given.values[i], announce);
   }
   if (given.required) announce.set_required(*given.required);
-  announce.mutable_communities()->Add(given.communities.begin(), given.communities.end());
+  for (const std::string& community : given.communities)
+    announce.add_communities(community == "default" ? "" : community);
   if (announce.ByteSizeLong() == 0) return std::nullopt;
   return announce;
 }

@@ -107,6 +107,7 @@ void AddStatus(CLI::App& app, Session& session) {
       ->add_option("--peers", session.peers,
                    "balancers that listen on TCP; exit status 1 when something differs or one does not answer")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->type_name("HOST:PORT,…");
 }
 
