@@ -52,7 +52,7 @@ bgp_labels() { if [[ $BGP_KIND == bird ]]; then echo bird; else echo zebra stati
 
 # bgp_start NODE: its configuration stands in its folder; waits until it answers
 bgp_start() {
-  local dir label options
+  local dir label
   dir=$(bgp_folder "$1")
   if [[ $BGP_KIND == bird ]]; then
     lab_start "$1" bird bird -f -c "$dir/bird.conf" -s "$dir/ctl"
@@ -61,15 +61,18 @@ bgp_start() {
   fi
   : >"$dir/empty"
   chown -R frr:frr "$dir"
-  for label in $(bgp_labels); do
-    options=()
-    rm -f "$dir/$label.vty" # of one that was killed
-    [[ $label != bfdd ]] || options=(--bfdctl "$dir/bfdd")
-    lab_start "$1" "$label" "$FRR_PROGRAMS/$label" -u frr -g frr -f "$dir/empty" -i "$dir/$label.pid" -z "$dir/zserv" \
-      --vty_socket "$dir" "${options[@]}"
-    poll 10 test -S "$dir/$label.vty"
-  done
+  for label in $(bgp_labels); do frr_start "$1" "$label"; done
   vtysh --vty_socket "$dir" -f "$dir/frr.conf"
+}
+
+# frr_start NODE PROGRAM: it has no configuration yet
+frr_start() {
+  local dir options=()
+  dir=$(bgp_folder "$1")
+  [[ $2 != bfdd ]] || options=(--bfdctl "$dir/bfdd")
+  rm -f "$dir/$2.vty" # of one that was killed
+  lab_start "$1" "$2" "$FRR_PROGRAMS/$2" -u frr -g frr -f "$dir/empty" -i "$dir/$2.pid" -z "$dir/zserv" --vty_socket "$dir" "${options[@]}"
+  poll 10 test -S "$dir/$2.vty"
 }
 
 # bgp_ask NODE COMMAND
@@ -125,8 +128,12 @@ bgp_balancer_up() {
   bgp_balancer_config "$1" >"$dir/$BGP_KIND.conf"
   [[ $BGP_KIND == frr ]] || bgp_communities "$1" </dev/null
   bgp_start "$node" || return
-  [[ $BGP_KIND == bird ]] || lab_start "$node" follow "$BGP_EXAMPLES/frr-follow" --table="$BGP_TABLE" --protocol="$BGP_PROTOCOL" \
-    --vty_socket="$dir"
+  [[ $BGP_KIND == bird ]] || frr_follow "$1"
+}
+
+frr_follow() { # N
+  lab_start "balancer$1" follow "$BGP_EXAMPLES/frr-follow" --table="$BGP_TABLE" --protocol="$BGP_PROTOCOL" \
+    --vty_socket="$(bgp_folder "balancer$1")"
 }
 
 # bgp_communities N: standard input is what shuntctl prints for the speaker; empty: no VIP has any
