@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 LISTEN=127.0.0.1:9871 TABLE=83 PREFIX4=$VIP4/32 PREFIX6=$VIP6/128
 UNIT_SECONDS=0.1
 
-start() { lab_daemon_start 1 --announce_table=$TABLE --graceful_seconds=1 --metrics_listen="$LISTEN" "$@"; }
+start() { lab_daemon_start 1 --announce_table=$TABLE --graceful_seconds=1 --metrics_listen="$LISTEN"; }
 
 # metric_of ADDRESS: of its route; nothing without one
 metric_of() {
