@@ -14,7 +14,7 @@ start() { lab_daemon_start 1 --announce_table=$TABLE --graceful_seconds=1 --metr
 metric_of() {
   local family=-4
   [[ $1 != *:* ]] || family=-6
-  lab_ip balancer1 "$family" -oneline route show table $TABLE "$1" | sed -n 's/.* metric \([0-9]*\).*/\1/p'
+  lab_ip balancer1 "$family" -oneline route show table "$TABLE" "$1" | sed -n 's/.* metric \([0-9]*\).*/\1/p'
 }
 has_metric() { [[ $(metric_of "$1") == "$2" ]]; }
 soon_metric() { # ADDRESS METRIC [SECONDS]
@@ -29,7 +29,7 @@ is_last_event() { [[ $(last_event) == "$1" ]]; }
 announced_at_once() {
   soon_metric "$VIP4" 100
   soon_metric "$VIP6" 100
-  expect_contains "list" "$(ctl announce list)" "routes in table $TABLE, protocol 83; the host is serving"
+  expect_contains "list" "$(ctl announce list)" "routes in table "$TABLE", protocol 83; the host is serving"
   expect_equal "routes in the main table" "$(lab_ip balancer1 route show proto 83 table main)" ""
   expect_equal "ready" "$(ready_status "")" 200
   expect_equal "ready by VIP" "$(ready_status "/$TCP4") $(ready_status "/$TCP6")" "200 200"
@@ -44,16 +44,16 @@ crash_flaps_nothing() {
   has_metric "$VIP4" 100
   start
   sleep 1
-  lab_ip balancer1 route add blackhole 192.0.2.8 table $TABLE metric 5 # that it sees something
+  lab_ip balancer1 route add blackhole 192.0.2.8 table "$TABLE" metric 5 # that it sees something
   poll 5 monitor_saw 192.0.2.8
   lab_stop balancer1 monitor
   expect_equal "changes of routes" "$(grep "$VIP4\|$VIP6" "$LAB/balancer1/monitor.log" || true)" ""
 }
 
 what_was_removed_comes_back() {
-  lab_ip balancer1 route del blackhole "$VIP4" table $TABLE metric 100
-  lab_ip balancer1 route add blackhole 192.0.2.9 table $TABLE metric 5 proto 83 # none of ours any more
-  lab_ip balancer1 route add blackhole 192.0.2.10 table $TABLE metric 5 proto static
+  lab_ip balancer1 route del blackhole "$VIP4" table "$TABLE" metric 100
+  lab_ip balancer1 route add blackhole 192.0.2.9 table "$TABLE" metric 5 proto 83 # none of ours any more
+  lab_ip balancer1 route add blackhole 192.0.2.10 table "$TABLE" metric 5 proto static
   soon_metric "$VIP4" 100 10
   soon_metric 192.0.2.9 ""
   has_metric 192.0.2.10 5
