@@ -103,7 +103,6 @@ Status Announcer::Impl::Begin(NetlinkClient client) {
   }
   announcements.emplace(standing);
   phase = controller.snapshot()->host;
-  for (const auto& [prefix, seen] : announcements->prefixes()) communities[prefix] = seen.communities;
   return {};
 }
 
@@ -143,7 +142,7 @@ bool Announcer::Impl::IsDue(SteadyTime now) {
     phase = snapshot->host;
   }
   const bool tests = table && (now >= test_at || !self_test.has_tested_all(*snapshot));
-  return changed || tests || now >= follow_at || now >= arrival_at;
+  return changed || tests || now >= follow_at || (table && now >= arrival_at);
 }
 
 HostView Announcer::Impl::View(SteadyTime now) {

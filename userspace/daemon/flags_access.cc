@@ -2,6 +2,7 @@
 // The flags about rights: as whom shuntd runs, who runs programs for it, who may change things, and the API over TCP.
 #include <fmt/format.h>
 #include <gflags/gflags.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <string_view>
@@ -20,9 +21,11 @@ constexpr bool kSeccompDefault = true;
 DEFINE_string(user, "",
               "name of the user to become once everything is open that takes root's rights, keeping the capabilities "
               "that serving takes; the store's folder must be writable for it; empty: stay who one is");
-DEFINE_string(program_users, "nobody",
-              "with --user: names of the users, separated by commas, who may run programs (checks of kind exec); the "
-              "user of the event hook is always one of them");
+DEFINE_string(
+    program_users, "nobody",
+    "unless root runs shuntd without --user: names of the users, separated by commas, who may run programs (checks "
+    "of kind exec); the "
+    "user of the event hook is always one of them");
 DEFINE_string(admins, "",
               "names of users, separated by commas, who may change things over the socket, like root and shuntd's own "
               "user; others who can open it may read");
@@ -86,7 +89,7 @@ std::vector<UserIds> ReadProgramUsers(const std::optional<HookOptions>& hook, Pr
   }
   for (const UserIds& user : users)
     if (user.user == 0)
-      problems.push_back("--program_users, --event_hook_user: with --user, root may not run programs");
+      problems.push_back("--program_users, --event_hook_user: root may not run programs for a shuntd that is not root");
   return users;
 }
 
@@ -124,7 +127,8 @@ AccessOptions ReadAccessFlags(const std::optional<HookOptions>& hook, Problems& 
     problems.emplace_back(
         "--detach_on_exit: detaching takes rights that shuntd has no more with --user; run shuntctl "
         "detach after it has stopped");
-  if (access.user) access.program_users = ReadProgramUsers(hook, problems);
+  // A service manager may have made it another user than root, with the right to start programs as others.
+  if (access.user || geteuid() != 0) access.program_users = ReadProgramUsers(hook, problems);
   for (const UserIds& user : ReadUsers("admins", FLAGS_admins, problems)) access.admins.insert(user.user);
   access.seccomp = FLAGS_seccomp;
   access.tls = ReadTls(problems);

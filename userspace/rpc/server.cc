@@ -10,10 +10,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <limits>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "userspace/base/text.h"
 #include "userspace/net/socket_address.h"
 #include "userspace/rpc/acceptor.h"
 #include "userspace/rpc/convert.h"
@@ -40,6 +43,18 @@ std::optional<uid_t> UserOf(int connection) {
   socklen_t length = sizeof(peer);
   if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return std::nullopt;
   return peer.uid;
+}
+
+// For the history. gRPC names a connection that was handed to it by its descriptor, which is open while it asks.
+std::string NameOf(const grpc::ServerContext& context) {
+  constexpr std::string_view kDescriptor = "fd:";
+  if (const auto names = NamesOfCaller(context); !names.empty())
+    return fmt::format("certificate of {}", *names.begin());
+  const std::string peer = context.peer();
+  if (!peer.starts_with(kDescriptor)) return {};
+  const auto fd = ParseDecimal(std::string_view(peer).substr(kDescriptor.size()), std::numeric_limits<int>::max());
+  const auto user = fd ? UserOf(static_cast<int>(*fd)) : std::nullopt;
+  return user ? fmt::format("uid {}", *user) : std::string();
 }
 
 std::unique_ptr<grpc::Server> Build(grpc::ServerBuilder& builder, grpc::Service& service) {
@@ -75,7 +90,7 @@ struct Server::Impl {
   Impl(ApiSocket socket_in, ServerOptions options_in, Controller& controller, Dataplane& dataplane)
       : socket(std::move(socket_in)),
         options(std::move(options_in)),
-        service(controller, dataplane),
+        service(controller, dataplane, NameOf),
         changers(service, [](const grpc::ServerContext&) { return grpc::Status::OK; }),
         readers(service,
                 [](const grpc::ServerContext&) {
