@@ -50,6 +50,38 @@ TEMPLATE_TEST_CASE("verdicts begin at zero, come in the order of the list, and c
   }
 }
 
+TEMPLATE_TEST_CASE("a frame that is forwarded is given as it leaves, and counts and is remembered like any other", "",
+                   InMemory, InKernel) {
+  const auto dataplane = TestType::Open(kSmall);
+  Must(Install(*dataplane, Tracked()));
+  for (const std::string_view destination : {"203.0.113.10", "203.0.113.11"}) {
+    const Bytes frame = BuildFrame({.destination = destination});
+    const FrameResult run = Must(dataplane->RunFrame(frame, kIngress));
+    REQUIRE(VerdictOf(run.verdict).name == "TX_ENCAPSULATED");
+    const auto forwarded = Must(dataplane->Forward(frame, kIngress));
+    REQUIRE(forwarded);
+    CHECK(*forwarded == run.frame);
+  }
+  CHECK(VipTraffic(*dataplane, kId).packets == 2);
+  CHECK(Must(dataplane->ReadFlows(10)).size() == 1);
+}
+
+TEMPLATE_TEST_CASE("a frame that is left to the host, or dropped, is not forwarded, and has its verdict", "", InMemory,
+                   InKernel) {
+  const auto dataplane = TestType::Open(kSmall);
+  Plan plan = Tracked();
+  Must(Install(*dataplane, plan));
+  CHECK_FALSE(Must(dataplane->Forward(BuildFrame({.destination = "203.0.113.99"}), kIngress)));
+  GiveRing(plan, Vip(kService), {});
+  Must(dataplane->SetVips(plan));
+  CHECK_FALSE(Must(dataplane->Forward(BuildFrame({}), kIngress)));
+  for (const VerdictCount& count : Must(dataplane->ReadVerdicts())) {
+    const std::string_view name = VerdictOf(count.verdict).name;
+    INFO(name);
+    CHECK(count.packets == (name == "PASS_NOT_VIP" || name == "DROP_NO_REAL" ? 1 : 0));
+  }
+}
+
 TEMPLATE_TEST_CASE("a frame's result is its verdict and the frame as it leaves", "", InMemory, InKernel) {
   const auto dataplane = TestType::Open(kSmall);
   Must(Install(*dataplane, Tracked()));

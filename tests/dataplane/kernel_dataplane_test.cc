@@ -8,15 +8,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <thread>
 
 #include "tests/dataplane/frames.h"
 #include "tests/dataplane/pinned.h"
 #include "tests/dataplane/plans.h"
+#include "userspace/bpf/pins.h"
 #include "userspace/dataplane/flow_hash.h"
 #include "userspace/dataplane/verdict.h"
 
@@ -159,6 +163,27 @@ TEST_CASE("A second process on the same pins is refused, and may come when the f
     CHECK_THAT(RefusalOf(Options(bpffs)), Contains(bpffs.path() + "/shunt") && Contains("another process uses it"));
   }
   MustOpen(Options(bpffs));
+}
+
+TEST_CASE("A process that ends within a moment is waited for, and one that stays is not for long") {
+  const TemporaryBpffs bpffs;
+  auto held = LockedFolder::Lock(bpffs.path(), "set", LockKind::kRefuse);
+  REQUIRE(held);
+  std::atomic<bool> is_asked = false;
+  auto second = std::async(std::launch::async, [&] {
+    is_asked = true;
+    return LockedFolder::Lock(bpffs.path(), "set", LockKind::kRefuse);
+  });
+  while (!is_asked) std::this_thread::yield();
+  CHECK(second.wait_for(std::chrono::milliseconds(100)) == std::future_status::timeout);
+  held = Fail(ErrorKind::kSystem, "it is gone");
+  auto got = second.get();
+  INFO((got ? "" : got.error().message));
+  REQUIRE(got);
+  const auto third = LockedFolder::Lock(bpffs.path(), "set", LockKind::kRefuse);
+  REQUIRE_FALSE(third);
+  CHECK(third.error().kind == ErrorKind::kExists);
+  CHECK_THAT(third.error().message, Contains("/set: another process uses it"));
 }
 
 TEST_CASE("The next process works on the very maps and the program that the last one pinned") {

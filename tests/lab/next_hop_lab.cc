@@ -112,11 +112,11 @@ NextHopTable NextHopLab::Resolve(const std::set<IpAddress>& reals) const {
 }
 
 NextHopState NextHopLab::Await(const IpAddress& real, const std::function<bool(const NextHopState&)>& expected) const {
-  const auto end = Clock::now() + kDeadline;
+  const auto end = SteadyClock::now() + kDeadline;
   while (true) {
     NextHopState state = Resolve(real);
     if (expected(state)) return state;
-    if (Clock::now() >= end || !AwaitEvent(end))
+    if (SteadyClock::now() >= end || !AwaitEvent(end))
       FAIL("no event brought " << real.ToString() << " further than: " << Describe(state));
   }
 }
@@ -136,8 +136,8 @@ void NextHopLab::AwaitProblem(const IpAddress& real, const std::string& problem)
   Await(real, [&](const NextHopState& state) { return state.problem == problem; });
 }
 
-bool NextHopLab::AwaitEvent(Clock::time_point end) const {
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+bool NextHopLab::AwaitEvent(SteadyClock::time_point end) const {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - SteadyClock::now()).count();
   pollfd waiting{.fd = resolver->fd(), .events = POLLIN, .revents = 0};
   return poll(&waiting, 1, static_cast<int>(std::max<int64_t>(left, 0))) == 1;
 }

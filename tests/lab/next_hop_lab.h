@@ -21,7 +21,7 @@
 
 namespace shunt {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 constexpr auto kDeadline = std::chrono::seconds(20);
 constexpr auto kQuiet = std::chrono::milliseconds(300);  // no event for so long: discovery is over
@@ -57,7 +57,7 @@ class NextHopLab {
   NextHop AwaitHop(const IpAddress& real) const;
   NextHop AwaitMac(const IpAddress& real, const std::string& mac) const;
   void AwaitProblem(const IpAddress& real, const std::string& problem) const;
-  bool AwaitEvent(Clock::time_point end) const;
+  bool AwaitEvent(SteadyClock::time_point end) const;
 
   static std::string Describe(const NextHopState& state);
 

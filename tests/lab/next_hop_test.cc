@@ -320,14 +320,14 @@ TEST_CASE("a device that XDP cannot send through is named") {
 TEST_CASE("neighbours and routes that no real needs change nothing") {
   const NextHopLab lab;
   lab.AwaitHop(Address("10.0.0.1"));
-  while (lab.AwaitEvent(Clock::now() + kQuiet)) lab.Resolve(Address("10.0.0.1"));  // discovery's own last events
+  while (lab.AwaitEvent(SteadyClock::now() + kQuiet)) lab.Resolve(Address("10.0.0.1"));  // discovery's own last events
   Run("ip neigh add 10.0.0.50 lladdr 02:00:00:00:00:50 dev eth0 && ip route add 10.8.0.0/16 via 10.0.0.1"
       " && ip -6 route add 2001:db8:8::/48 via 2001:db8:a::1");
-  REQUIRE(lab.AwaitEvent(Clock::now() + kDeadline));
+  REQUIRE(lab.AwaitEvent(SteadyClock::now() + kDeadline));
   const auto idle = lab.resolver->Changed();
   REQUIRE(idle);
   CHECK(!*idle);
-  CHECK(!lab.AwaitEvent(Clock::now()));  // drained
+  CHECK(!lab.AwaitEvent(SteadyClock::now()));  // drained
   Run("ip route add 10.0.0.1/32 via 10.0.1.1");
   const auto busy = lab.resolver->Changed();
   REQUIRE(busy);

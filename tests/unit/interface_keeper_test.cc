@@ -173,3 +173,25 @@ TEST_CASE("While the kernel does not answer nothing is concluded") {
   bench.links.erase("eth0");
   CHECK(bench.RunFor(seconds(6)) == Told{"interface_gone eth0"});
 }
+
+TEST_CASE("Whether the link is up is followed, of an interface that has the program and of one that has not") {
+  KeeperBench bench;
+  bench.RunFor(seconds(1));
+  CHECK_FALSE(bench.status().carrier);
+  bench.links["eth0"].carrier = true;
+  bench.links["eth1"] = {.index = 3, .program_id = kStranger, .carrier = true};
+  bench.News();
+  CHECK(bench.status().carrier);
+  CHECK(bench.status().attached);
+  CHECK(bench.status(1).carrier);
+  CHECK_FALSE(bench.status(1).attached);
+  bench.links["eth0"].carrier = false;
+  CHECK(bench.News().empty());  // no event of the interface: it keeps the program
+  CHECK_FALSE(bench.status().carrier);
+  CHECK(bench.status().attached);
+  bench.links["eth0"].carrier = true;
+  bench.News();
+  bench.links.erase("eth0");
+  bench.News();
+  CHECK_FALSE(bench.status().carrier);
+}

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metrics for Prometheus: the families of a small balancer letter by letter, and a scrape over HTTP from a data plane
 // in memory.
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <prometheus/text_serializer.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "tests/unit/controller_testing.h"  // Catch2, behind glog, whose CHECK must not stand
 #include "tests/unit/forwarding_dataplane.h"
-#include "userspace/base/unique_fd.h"
+#include "tests/unit/http_testing.h"
 #include "userspace/dataplane/packet_model.h"
 #include "userspace/dataplane/verdict.h"
 #include "userspace/metrics/exporter.h"
@@ -172,23 +168,7 @@ struct Daemon {
     exporter = std::move(*listening);
   }
 
-  // The whole answer to one request.
-  std::string Get(const std::string& path) const {
-    const UniqueFd connection(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(exporter->port());
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    REQUIRE(connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
-    const std::string request = fmt::format("GET {} HTTP/1.0\r\n\r\n", path);
-    REQUIRE(write(connection.get(), request.data(), request.size()) == static_cast<ssize_t>(request.size()));
-    std::string answer;
-    char block[4096];
-    for (ssize_t got = 0; (got = read(connection.get(), block, sizeof(block))) > 0;) {
-      answer.append(block, static_cast<size_t>(got));
-    }
-    return answer;
-  }
+  std::string Get(const std::string& path) const { return testing::HttpGet(exporter->port(), path); }
 };
 
 TEST_CASE("a scrape tells what packets did, and that every one of them has a verdict") {

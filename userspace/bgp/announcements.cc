@@ -53,19 +53,22 @@ std::vector<Event> Announcements::Follow(const Snapshot& snapshot, const HostVie
   for (const auto& [key, vip] : snapshot.desired.vips) {
     const AnnouncePolicy& policy =
         policies.emplace(key, PolicyOf(snapshot.desired.defaults.announce, vip.announce, key.address)).first->second;
-    // One that is announced already had enough, though this run does not know of it.
     const auto known = had_enough_.find(key);
-    const auto held = held_.find(policy.prefix);
-    const bool had = known != had_enough_.end()
-                         ? known->second
-                         : held != held_.end() && held->second.hold.announcing() >= Announcing::kLowered;
+    const bool had = known != had_enough_.end() ? known->second : HadEnough(policy.prefix, host);
     VipVerdict verdict = DecideVip({snapshot, key, vip, policy, had}, host);
     had_enough[key] = verdict.has_enough;
     vips.emplace(key, std::move(verdict.announcing));
   }
 
   std::map<Prefix, std::vector<PrefixMember>> members;
-  for (const auto& [key, policy] : policies) members[policy.prefix].push_back({&key, &policy, &vips.at(key)});
+  for (const auto& [key, policy] : policies) {
+    const auto before = vips_.find(key);
+    members[policy.prefix].push_back(
+        {.key = &key,
+         .policy = &policy,
+         .announcing = &vips.at(key),
+         .before = before == vips_.end() ? Announcing::kWithdrawn : before->second.wanted});
+  }
   std::vector<Event> events;
   for (auto held = held_.begin(); held != held_.end();) {
     if (members.contains(held->first)) {
@@ -84,13 +87,24 @@ std::vector<Event> Announcements::Follow(const Snapshot& snapshot, const HostVie
   return events;
 }
 
+// The VIPs of a prefix that an earlier run announced had enough, though this one has not seen it; of one that was
+// lowered only the host's draining tells.
+bool Announcements::HadEnough(const Prefix& prefix, const HostView& host) const {
+  const auto held = held_.find(prefix);
+  if (held == held_.end() || prefixes_.contains(prefix)) return false;
+  const Announcing adopted = held->second.hold.announcing();
+  return adopted == Announcing::kAnnounced || (adopted == Announcing::kLowered && host.phase != HostPhase::kServing);
+}
+
 void Announcements::FollowPrefix(const Prefix& prefix, std::span<const PrefixMember> members, SteadyTime now,
                                  std::vector<Event>& events) {
   const bool is_new = !prefixes_.contains(prefix);
   PrefixAnnouncing& seen = prefixes_[prefix];
   Held& held = held_.try_emplace(prefix, HoldDown(Announcing::kWithdrawn)).first->second;
-  const PrefixVerdict verdict = DecidePrefix(members);
+  PrefixVerdict verdict = DecidePrefix(members);
   const Announcing before = held.hold.announcing();
+  // What is gone does not come back only to ask others to take over.
+  if (verdict.wanted == Announcing::kGraceful) verdict.wanted = std::min(verdict.wanted, before);
   seen.announcing = held.hold.Follow(verdict.wanted, verdict.planned, TimesOf(members), now);
   // Of a prefix that is held back, as before; the preference may have changed.
   held.metric = MetricOf(seen.announcing, verdict.preference);

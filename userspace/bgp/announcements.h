@@ -38,6 +38,7 @@ class Announcements {
     uint32_t metric = 0;  // as it was last
   };
 
+  bool HadEnough(const Prefix& prefix, const HostView& host) const;
   void FollowPrefix(const Prefix& prefix, std::span<const PrefixMember> members, SteadyTime now,
                     std::vector<Event>& events);
 

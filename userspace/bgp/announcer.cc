@@ -31,7 +31,7 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kLook{50};       // at the snapshot and the interfaces
 constexpr milliseconds kTest{1000};     // between two turns of the self-test
-constexpr size_t kTestsATurn = 100;     // each VIP at least so often that 1000 of them are tested in ten turns
+constexpr size_t kTestsATurn = 100;     // at most, of those that were tested before: 1000 in ten turns
 constexpr milliseconds kArrival{2000};  // between two counts of what arrived
 constexpr milliseconds kMend{5000};     // between two looks at the table, which somebody may have changed
 
@@ -59,6 +59,7 @@ struct Announcer::Impl {
   HostView View(SteadyTime now);
   std::string InterfaceProblem() const;
   std::optional<uint32_t> AttachedInterface() const;
+  bool TestsAreDue(SteadyTime now) const;
   void RunTests(SteadyTime now);
   void CountArrivals(SteadyTime now);
   void KeepRoutes(SteadyTime now);
@@ -137,12 +138,12 @@ bool Announcer::Impl::IsDue(SteadyTime now) {
   snapshot = std::move(current);
   interfaces = std::move(links_now);
   if (snapshot->host != phase) {
-    // Not of a host that drains since before this run: then nothing was announced.
-    if (phase == HostPhase::kServing) graceful_until = now + options.graceful;
+    // Who drained by preference may leave later; what is on its way out already gets no more time.
+    const auto attracts = [](const auto& entry) { return entry.second.announcing >= Announcing::kLowered; };
+    if (std::ranges::any_of(announcements->prefixes(), attracts)) graceful_until = now + options.graceful;
     phase = snapshot->host;
   }
-  const bool tests = table && (now >= test_at || !self_test.has_tested_all(*snapshot));
-  return changed || tests || now >= follow_at || (table && now >= arrival_at);
+  return changed || now >= follow_at || (table && (now >= arrival_at || TestsAreDue(now)));
 }
 
 HostView Announcer::Impl::View(SteadyTime now) {
@@ -170,15 +171,20 @@ std::optional<uint32_t> Announcer::Impl::AttachedInterface() const {
   return found == interfaces.end() ? std::nullopt : std::optional(found->index);
 }
 
+// Not again while the host drains or leaves: somebody waits until no packet comes any more, and these count like
+// others.
+bool Announcer::Impl::TestsAreDue(SteadyTime now) const {
+  if (!AttachedInterface()) return false;
+  return !self_test.has_tested_all(*snapshot) || (now >= test_at && phase == HostPhase::kServing);
+}
+
 void Announcer::Impl::RunTests(SteadyTime now) {
-  const auto interface_index = AttachedInterface();
-  if (!interface_index) return;
-  const bool turn = now >= test_at;
-  if (!turn && self_test.has_tested_all(*snapshot)) return;
-  // A turn takes what is new, and a tenth of all others, so that each is asked every ten seconds.
-  const size_t again = turn ? self_test.problems().size() / 10 + 1 : 0;
-  const size_t fresh = snapshot->plan.vips.size() - std::min(snapshot->plan.vips.size(), self_test.problems().size());
-  self_test.Test(*snapshot, *interface_index, std::min(fresh + again, kTestsATurn));
+  if (!TestsAreDue(now)) return;
+  // A turn takes all that is new, since it is not announced until then, and a tenth of the others, so that each is
+  // asked every ten seconds.
+  const bool turn = now >= test_at && phase == HostPhase::kServing;
+  const size_t again = turn ? std::min(self_test.problems().size() / 10 + 1, kTestsATurn) : 0;
+  self_test.Test(*snapshot, *AttachedInterface(), again);
   if (turn) test_at = now + kTest;
 }
 

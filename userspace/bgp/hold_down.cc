@@ -10,8 +10,9 @@ Announcing HoldDown::Follow(Announcing wanted, bool planned, const Times& times,
   if (wanted < announcing_) {
     if (!planned) {
       const bool calm = hold_ == std::chrono::seconds(0) || !announced_at_ || now - *announced_at_ >= times.max;
-      hold_ = calm ? times.hold : std::min(2 * hold_, times.max);
+      if (!losing_) hold_ = calm ? times.hold : std::min(2 * hold_, times.max);
       free_at_ = now + hold_;
+      losing_ = true;
     }
     announcing_ = wanted;
   } else if (wanted > announcing_) {
@@ -21,6 +22,7 @@ Announcing HoldDown::Follow(Announcing wanted, bool planned, const Times& times,
     }
     announcing_ = wanted;
     announced_at_ = now;
+    losing_ = false;
   }
   return announcing_;
 }

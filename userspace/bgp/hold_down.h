@@ -32,6 +32,7 @@ class HoldDown {
  private:
   Announcing announcing_;
   std::chrono::seconds hold_{};  // of the last loss
+  bool losing_ = false;          // it lost and was not better since: what it loses further is the same loss
   SteadyTime free_at_ = SteadyTime::min();
   std::optional<SteadyTime> announced_at_;  // the last time that it became better; unset: not known
   std::optional<SteadyTime> held_until_;

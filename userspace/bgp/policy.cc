@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace shunt {
 namespace {
@@ -93,7 +94,10 @@ VipVerdict DecideVip(const VipQuestion& question, const HostView& host) {
 
 PrefixVerdict DecidePrefix(std::span<const PrefixMember> members) {
   const auto of = [](const PrefixMember& member) { return member.announcing->wanted; };
-  const PrefixMember* chosen = &*std::ranges::max_element(members, {}, of);
+  const auto rank = [&](const PrefixMember& member) {
+    return std::tuple(of(member), member.before, !member.announcing->planned);
+  };
+  const PrefixMember* chosen = &*std::ranges::max_element(members, {}, rank);
   for (const PrefixMember& member : members) {
     if (member.policy->required && of(member) < of(*chosen)) chosen = &member;
   }

@@ -42,6 +42,7 @@ struct PrefixMember {
   const VipKey* key = nullptr;
   const AnnouncePolicy* policy = nullptr;
   const VipAnnouncing* announcing = nullptr;
+  Announcing before = Announcing::kWithdrawn;  // wanted when it was asked last
 };
 struct PrefixVerdict {
   Announcing wanted = Announcing::kWithdrawn;
@@ -49,7 +50,8 @@ struct PrefixVerdict {
   uint32_t preference = 0;
   std::string cause{};
 };
-// As much as the best of them wants, but no more than each that is required. At least one member.
+// As much as the best of them wants, but no more than each that is required. At least one member. Among equals the one
+// that wanted most before says why, since it carried the prefix to the end; then one that failed.
 PrefixVerdict DecidePrefix(std::span<const PrefixMember> members);
 
 // The metric tells the speaker what a route is.

@@ -18,6 +18,19 @@ constexpr uint16_t kAnyPort = 80;  // of a VIP that has every port
 // One flow may meet a real without a next hop, while the others go on.
 constexpr uint16_t kFlows = 8;
 constexpr uint16_t kFirstPort = 40000;
+// After some rounds others take the place of these flows, and not the same ones for longer than the flow table
+// remembers any: where they are remembered, no drain and no slot waits for them.
+constexpr uint64_t kRoundsOfAFlow = 10;
+constexpr uint64_t kFlowSets = 3000;
+static_assert(kRoundsOfAFlow * (kFlowSets - 1) > kMaxIdleSeconds && kFirstPort + kFlowSets * kFlows < 65536);
+
+// One that no other VIP of its address has.
+uint16_t PortFor(const Plan& plan, const VipKey& key) {
+  if (key.port != 0) return key.port;
+  VipKey other = key;
+  for (other.port = kAnyPort; plan.vips.contains(other);) ++other.port;
+  return other.port;
+}
 
 IpAddress SourceFor(const IpAddress& destination) {
   static const IpAddress kIpv4 = IpAddress::FromIpv4({192, 0, 2, 1});
@@ -49,30 +62,26 @@ bool IsReal(const PlannedVip& vip, const IpAddress& address) {
 
 }  // namespace
 
-void SelfTest::Test(const Snapshot& snapshot, uint32_t interface_index, size_t limit) {
+void SelfTest::Test(const Snapshot& snapshot, uint32_t interface_index, size_t again) {
   const auto& vips = snapshot.plan.vips;
   std::erase_if(problems_, [&](const auto& entry) {
     const auto vip = vips.find(entry.first);
     return vip == vips.end() || vip->second.entry.ring_slots == 0;
   });
+  const size_t known = problems_.size();
   for (const auto& [key, vip] : vips) {
-    if (limit == 0) return;
     if (vip.entry.ring_slots == 0 || problems_.contains(key)) continue;
-    problems_[key] = TestVip(key, vip, interface_index);
-    --limit;
+    problems_[key] = TestVip(snapshot.plan, key, interface_index);
   }
-  // All have been tested; now each again.
-  auto next = vips.lower_bound(next_);
-  for (size_t left = std::min(limit, problems_.size()); left > 0 && !vips.empty();) {
-    if (next == vips.end()) next = vips.begin();
-    const auto known = problems_.find(next->first);
-    if (known != problems_.end()) {
-      known->second = TestVip(next->first, next->second, interface_index);
-      --left;
+  auto next = problems_.upper_bound(last_);
+  for (size_t left = std::min(again, known); left > 0; --left) {
+    if (next == problems_.end()) {
+      next = problems_.begin();
+      ++rounds_;
     }
-    ++next;
+    next->second = TestVip(snapshot.plan, next->first, interface_index);
+    last_ = (next++)->first;
   }
-  next_ = next == vips.end() ? VipKey{} : next->first;
 }
 
 bool SelfTest::has_tested_all(const Snapshot& snapshot) const {
@@ -81,11 +90,13 @@ bool SelfTest::has_tested_all(const Snapshot& snapshot) const {
   });
 }
 
-std::string SelfTest::TestVip(const VipKey& key, const PlannedVip& vip, uint32_t interface_index) {
+std::string SelfTest::TestVip(const Plan& plan, const VipKey& key, uint32_t interface_index) {
   std::string problem;
-  const Endpoint destination{key.address, key.port != 0 ? key.port : kAnyPort};
+  const PlannedVip& vip = plan.vips.at(key);
+  const Endpoint destination{key.address, PortFor(plan, key)};
+  const uint64_t first = kFirstPort + rounds_ / kRoundsOfAFlow % kFlowSets * kFlows;
   for (uint16_t flow = 0; flow < kFlows; ++flow) {
-    const Endpoint source{SourceFor(key.address), static_cast<uint16_t>(kFirstPort + flow)};
+    const Endpoint source{SourceFor(key.address), static_cast<uint16_t>(first + flow)};
     const std::vector<uint8_t> frame = FirstFrame(source, destination, key.protocol);
     ++packets_;
     const auto sent = dataplane_.Forward(frame, interface_index);

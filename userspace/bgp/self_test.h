@@ -17,9 +17,9 @@ class SelfTest {
  public:
   explicit SelfTest(Dataplane& dataplane) : dataplane_(dataplane) {}
 
-  // Tests VIPs with a ring: those that never were, and then the next ones, in turn, at most so many.
+  // Tests VIPs with a ring: all that never were, and of the others the next ones in turn, at most so many.
   // `interface_index`: one that has the program.
-  void Test(const Snapshot& snapshot, uint32_t interface_index, size_t limit);
+  void Test(const Snapshot& snapshot, uint32_t interface_index, size_t again);
 
   // By VIP, of those that were tested and are there still: what is wrong; empty: nothing.
   const std::map<VipKey, std::string>& problems() const { return problems_; }
@@ -27,11 +27,12 @@ class SelfTest {
   uint64_t packets() const { return packets_; }  // of all tests
 
  private:
-  std::string TestVip(const VipKey& key, const PlannedVip& vip, uint32_t interface_index);
+  std::string TestVip(const Plan& plan, const VipKey& key, uint32_t interface_index);
 
   Dataplane& dataplane_;
   std::map<VipKey, std::string> problems_;
-  VipKey next_{};
+  VipKey last_{};        // that had its turn again
+  uint64_t rounds_ = 0;  // how often all of them had their turn again
   uint64_t packets_ = 0;
 };
 
