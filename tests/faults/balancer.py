@@ -58,8 +58,22 @@ class Balancer:
 
     def started(self) -> bool:
         """True: it is ready; False: it ended instead."""
-        poll("shuntd is ready or has ended", lambda: READY in self.log.read_bytes() or self.process.poll() is not None)
+        try:
+            poll("shuntd is ready or has ended", lambda: READY in self.log.read_bytes() or self.process.poll() is not None)
+        except Broken as broken:
+            raise Broken(f"{broken}; {self.where_it_stands()}") from None
         return self.process.poll() is None
+
+    def where_it_stands(self) -> str:
+        """Of each thread, its time on a CPU and the kernel's functions that it is in: does it hang, or was it given no time?"""
+        threads = []
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            times = (task / "stat").read_text().rpartition(")")[2].split()
+            user, system = (int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in times[11:13])
+            stack = [line.split()[-1].partition("+")[0] for line in (task / "stack").read_text().splitlines()]
+            threads.append(f"{(task / 'comm').read_text().strip()} ({times[0]}, {user} s user, {system} s system): "
+                           f"{' < '.join(stack) or 'in no function of the kernel'}")  # fmt: skip
+        return "its threads: " + "; ".join(threads)
 
     def start(self, *flags: str) -> None:
         self.spawn(*flags)

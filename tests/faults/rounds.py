@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goes through the steps with faults, and judges what became of each. Not here: the steps (steps.py)."""
 import argparse
+import collections
 import os
 import random
 import signal
@@ -13,8 +14,9 @@ from wire import REALS, Peer, Stream, real4, real6
 
 FLOWS = 12  # of each VIP, looked at after each round
 MOST_CALLS = 400  # of one kind in one step
-# Of the time that a run without --all may take: each step's, of which there are 3 and some 20.
-LIFE_SHARE, CHANGE_SHARE = 0.11, 0.03
+HEALTH_SECONDS = 2  # it takes one or two tenths
+# Without --all, of each step: a start takes seconds, a change some tenths of one.
+LIFE_ROUNDS, CHANGE_ROUNDS = 3, 4
 
 
 class Rounds:
@@ -22,6 +24,7 @@ class Rounds:
         self.balancer, self.peer, self.chance, self.options = balancer, peer, chance, options
         self.faults = balancer.faults
         self.passed = self.failed = 0
+        self.met: collections.Counter[str] = collections.Counter()  # by kind, how often one was chosen to fail
         self.stream: Stream | None = None
         self.file = balancer.scratch / "file.yaml"
         self.file.write_text(FILE)
@@ -47,30 +50,28 @@ class Rounds:
     # ---- choosing
 
     def go_through(self, step: Step) -> None:
-        began, rounds, failed = time.monotonic(), 0, self.failed
+        began, failed = time.monotonic(), self.failed
         calls = self.count(step)
-        faults = self.chosen(calls)
-        until = time.monotonic() + self.options.seconds * (LIFE_SHARE if step.life else CHANGE_SHARE)
+        every = [(kind, nth, lasting) for kind, many in calls.items()
+                 for nth in range(1, min(many, MOST_CALLS) + 1) for lasting in (False, True)]  # fmt: skip
+        faults = every if self.options.all else self.some_of(every, LIFE_ROUNDS if step.life else CHANGE_ROUNDS)
         for kind, nth, lasting in faults:
-            if not self.options.all and rounds and time.monotonic() > until:
-                break
-            rounds += 1
             self.round(step, kind, nth, KINDS[kind][self.chance.randrange(2)], lasting)
         kinds = ", ".join(f"{many} {kind}" for kind, many in calls.items()) or "none that writes"
         verdict = "ok" if failed == self.failed else "FAILED"
-        print(f"{verdict}: {step.name}: {rounds} of {len(faults)} faults in its calls ({kinds}); "
+        print(f"{verdict}: {step.name}: {len(faults)} of {len(every)} faults in its calls ({kinds}); "
               f"{time.monotonic() - began:.1f} s", flush=True)  # fmt: skip
 
-    def chosen(self, calls: dict[str, int]) -> list[tuple[str, int, bool]]:
-        """Every call of every kind, alone and with those after it: in order, or in one that chance gives. The first of
-        them are of different kinds, so that a step that is soon given up has met each."""
-        every = [(kind, nth, lasting) for kind, many in calls.items()
-                 for nth in range(1, min(many, MOST_CALLS) + 1) for lasting in (False, True)]  # fmt: skip
-        if self.options.all:
-            return every
-        self.chance.shuffle(every)
-        first = {kind: (kind, nth, lasting) for kind, nth, lasting in every}
-        return list(first.values()) + [fault for fault in every if fault not in first.values()]
+    def some_of(self, every: list[tuple[str, int, bool]], most: int) -> list[tuple[str, int, bool]]:
+        """As many as that, of the kinds that have failed least often in the session so far."""
+        left, some = list(every), []
+        while left and len(some) < most:
+            fewest = min(self.met[kind] for kind, _, _ in left)
+            fault = self.chance.choice([one for one in left if self.met[one[0]] == fewest])
+            left.remove(fault)
+            some.append(fault)
+            self.met[fault[0]] += 1
+        return some
 
     def count(self, step: Step) -> dict[str, int]:
         """The step without a fault, and back: how often it makes which call."""
@@ -84,6 +85,7 @@ class Rounds:
     # ---- one round
 
     def round(self, step: Step, kind: str, nth: int, error: int, lasting: bool) -> None:
+        began = time.monotonic()
         what = f"{step.name}: {kind} {nth} {'and those after it fail' if lasting else 'fails'} with {os.strerror(error)!r}"
         try:
             before = self.before(step)
@@ -98,6 +100,8 @@ class Rounds:
                 self.judge_change(step, before, said, error)
             self.restore(step, before)
             self.passed += 1
+            if self.options.verbose:
+                print(f"  {what} ({self.faults.what or 'it was not met'}): {time.monotonic() - began:.1f} s", flush=True)
         except Broken as broken:
             self.failed += 1
             print(f"FAILED: {what} ({self.faults.what or 'it was not met'}): {broken}", flush=True)
@@ -114,12 +118,19 @@ class Rounds:
             return self.balancer.ctl(*(str(self.file) if word == "FILE" else word for word in step.words))
         if step.health:
             self.turn(step.health)
-            time.sleep(0.3)  # the fault is to be met meanwhile; what follows is judged after it
+            self.follow_health(step.health)  # the fault is to be met meanwhile; what follows is judged after it
             return None
         if step.life == "stop":
             return self.balancer.stop()
         self.balancer.spawn()
         return None if self.balancer.started() else self.balancer.ended()
+
+    def follow_health(self, health: str) -> None:
+        """Until shuntd knows; with a fault it may never."""
+        try:
+            poll("its health", lambda: self.is_down() == (health == "down"), HEALTH_SECONDS)
+        except Broken:
+            pass
 
     def turn(self, health: str) -> None:
         """The third real of the checked VIP."""

@@ -2,22 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """One system call fails, again and again: a scripted session in which each call that writes fails once.
 
-usage: session.py --build=FOLDER [--all] [--seed=N] [--step=NAME]
+usage: session.py --build=FOLDER [--all] [--seed=N] [--part=life|changes] [--step=NAME] [--verbose]
 
 For each step of the session (steps.py) and each kind of call, the first, second, … call of that kind fails until the step makes no
 further one; once alone, and once with all after it until the step has ended. After each fault: shuntd lives, or ended at its
 start with status 1 and one message; the step succeeded, or failed and named the cause; store, shuntd and data plane
 agree with the state before or after; every packet of a steady stream came back. Without --all only some calls of each
-step fail, chosen by the seed. Needs root; everything happens in namespaces of this process's own.
+step fail, chosen by the seed, the same ones each time. Needs root; everything happens in namespaces of this process's own.
 """
 import argparse
 import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
-
 
 from balancer import Balancer
 from rounds import Rounds
@@ -32,9 +32,10 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, required=True, help="the build folder")
     parser.add_argument("--all", action="store_true", help="every call, not some of them")
-    parser.add_argument("--seed", type=int, default=None, help="chooses the calls; printed, so that a run can be repeated")
+    parser.add_argument("--seed", type=int, default=1, help="chooses the calls, and with which error they fail")
+    parser.add_argument("--part", choices=["life", "changes"], help="only starts and stops, or only what happens between them")
     parser.add_argument("--step", default="", help="only steps with this in their name")
-    parser.add_argument("--seconds", type=int, default=150, help="without --all: about how long")
+    parser.add_argument("--verbose", action="store_true", help="a line for each fault")
     return parser.parse_args()
 
 
@@ -53,16 +54,15 @@ def main() -> int:
         print("skipped: needs root, for network namespaces and BPF")
         return SKIPPED_STATUS
     own_namespaces()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # takes down what it started
     os.system("mount -t sysfs sysfs /sys && mount -t bpf bpf /sys/fs/bpf")
-    seed = options.seed if options.seed is not None else random.randrange(1 << 16)
-    print(f"seed {seed}", flush=True)
     build = options.build.resolve()
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="shunt-faults-"))
     peer = Peer(build / "bpf/pass.bpf.o")
     balancer = Balancer(build, scratch, Faults(scratch / "faults"))
     try:
-        rounds = Rounds(balancer, peer, random.Random(seed), options)
-        rounds.run(LIFE + CHANGES, options.step)
+        rounds = Rounds(balancer, peer, random.Random(options.seed), options)
+        rounds.run({"life": LIFE, "changes": CHANGES, None: LIFE + CHANGES}[options.part], options.step)
         print(f"{rounds.passed} passed, {rounds.failed} failed", flush=True)
         return 0 if rounds.passed and not rounds.failed else 1
     finally:

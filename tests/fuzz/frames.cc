@@ -8,37 +8,15 @@
 #include <shunt/abi_verdicts.h>
 
 #include "tests/fuzz/fuzzing.h"
+#include "tests/fuzz/plan.h"
 #include "userspace/dataplane/frame_parser.h"
 #include "userspace/dataplane/packet_model.h"
 
 namespace shunt {
 namespace {
 
-PlannedVip VipOf(uint32_t id, Tracking tracking, bool quic) {
-  RealEntry near, far;
-  near.address = *IpAddress::Parse("10.0.0.11");
-  near.outer = OuterHeader{.next_hop = {}, .ttl = 64, .spread_bits = 8};
-  near.outer->next_hop.source = *IpAddress::Parse("10.0.0.0");
-  near.outer->next_hop.mtu_bytes = 1500;
-  far = near;
-  far.address = *IpAddress::Parse("2001:db8::11");
-  far.outer->next_hop.source = *IpAddress::Parse("2001:db8::");
-  PlannedVip vip;
-  vip.entry = {.id = id, .tracking = tracking, .quic = quic, .real_base = 4 * id, .real_capacity = 4, .ring_slots = 3};
-  vip.ring = std::make_shared<const Ring>(Ring{{1, 0, false}, {2, 1, false}, {2, 2, true}});
-  vip.reals = {{uint16_t{1}, near}, {uint16_t{2}, far}};
-  return vip;
-}
-
 const DataplaneTables& Tables() {
-  static const DataplaneTables tables = [] {
-    Plan plan;
-    plan.vips = {{*VipKey::Parse("203.0.113.10:80/tcp"), VipOf(1, Tracking::kMoving, false)},
-                 {*VipKey::Parse("203.0.113.10:*/udp"), VipOf(2, Tracking::kAll, true)},
-                 {*VipKey::Parse("[2001:db8:1::10]:443/udp"), VipOf(3, Tracking::kNone, true)},
-                 {*VipKey::Parse("[2001:db8:1::10]:80/tcp"), VipOf(4, Tracking::kMoving, false)}};
-    return TablesOf(plan);
-  }();
+  static const DataplaneTables tables = TablesOf(FuzzPlan());
   return tables;
 }
 

@@ -34,6 +34,7 @@ class Lines {
     return line;
   }
   bool done() const { return rest_.empty(); }
+  std::string_view rest() const { return rest_; }
 
  private:
   std::string_view rest_;

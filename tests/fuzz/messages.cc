@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The API's requests: the first byte says which, the rest is the message as it came by gRPC. An edit is refused with a
+// The API's edits: the first byte says which, the rest is the message as it came by gRPC. An edit is refused with a
 // message and changes nothing, or gives a state that, if it is valid, a store written from it gives back.
 #include "tests/fuzz/fuzzing.h"
 #include "userspace/model/store_file.h"
@@ -33,7 +33,8 @@ bool Edit(unsigned which, std::string_view bytes, DesiredState& state, Status& d
   v1::RemoveVipRequest remove_vip;
   v1::RealRequest real;
   v1::RemoveRealRequest remove_real;
-  switch (which % 7) {
+  v1::HostRequest host;
+  switch (which % 8) {
     case 0: {
       if (!Read(bytes, apply)) return false;
       auto wanted = DesiredStateOf(apply.config());
@@ -51,8 +52,10 @@ bool Edit(unsigned which, std::string_view bytes, DesiredState& state, Status& d
       return Read(bytes, real) && (done = AddReal(state, real), true);
     case 5:
       return Read(bytes, real) && (done = SetReal(state, real), true);
-    default:
+    case 6:
       return Read(bytes, remove_real) && (done = RemoveReal(state, remove_real), true);
+    default:
+      return Read(bytes, host) && (done = SetHost(state, host.host()), true);
   }
 }
 

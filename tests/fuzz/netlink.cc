@@ -13,10 +13,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace shunt;
-  const std::vector<uint8_t> bytes(data, data + size);
-  int left = static_cast<int>(bytes.size());
-  const auto* message = reinterpret_cast<const nlmsghdr*>(bytes.data());
-  for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+  const std::vector<char> bytes(data, data + size);
+  ForEachMessage(bytes, [&](const nlmsghdr* message) {
     if (const auto link = ReadLink(message)) {
       Require(link->name.size() < size, "a name is no longer than its message");
       LinkProblem(*link);
@@ -29,6 +27,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (const auto neighbour = ReadNeighbour(message)) {
       Require(IpAddress::Parse(neighbour->key.address.ToString()).has_value(), "an address has a text");
     }
-  }
+  });
   return 0;
 }

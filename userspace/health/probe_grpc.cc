@@ -13,6 +13,7 @@
 #include "userspace/base/text.h"
 #include "userspace/health/curl_multi.h"
 #include "userspace/health/grpc_health.pb.h"
+#include "userspace/health/probe_answers.h"
 #include "userspace/health/probe_base.h"
 #include "userspace/health/probe_kinds.h"
 
@@ -20,7 +21,6 @@ namespace shunt {
 namespace {
 
 using grpc::health::v1::HealthCheckRequest;
-using grpc::health::v1::HealthCheckResponse;
 
 // In front of each message: not compressed, and its length.
 constexpr size_t kFrameHeaderBytes = 5;
@@ -37,15 +37,6 @@ std::string MakeFrame(const std::string& service) {
   std::string frame(kFrameHeaderBytes, '\0');
   for (size_t i = 0; i < 4; ++i) frame[1 + i] = static_cast<char>(message.size() >> (8 * (3 - i)) & 0xff);
   return frame + message;
-}
-
-// The message in a body that is one frame, and nothing else.
-bool ReadFrame(const std::string& body, HealthCheckResponse& response) {
-  if (body.size() < kFrameHeaderBytes || body[0] != 0) return false;
-  size_t length = 0;
-  for (size_t i = 1; i < kFrameHeaderBytes; ++i) length = length << 8 | static_cast<uint8_t>(body[i]);
-  return body.size() == kFrameHeaderBytes + length &&
-         response.ParseFromArray(body.data() + kFrameHeaderBytes, static_cast<int>(length));
 }
 
 // The value if `line` is the header `name` (in lower case, as HTTP/2 has them).
@@ -116,11 +107,9 @@ class GrpcProber : public TimedProber {
       const auto name = *grpc_status_ < std::size(kStatusNames) ? kStatusNames[*grpc_status_] : "not a known one";
       return Fail(fmt::format("grpc-status {} ({})", *grpc_status_, name));
     }
-    HealthCheckResponse response;
-    if (!ReadFrame(body_, response)) return Fail("the answer is not that of grpc.health.v1.Health");
-    if (response.status() == HealthCheckResponse::SERVING) return Pass();
-    const std::string& name = HealthCheckResponse::ServingStatus_Name(response.status());
-    Fail(name.empty() ? fmt::format("unknown serving status {}", static_cast<int>(response.status())) : name);
+    std::string problem = GrpcHealthProblem(body_);
+    if (problem.empty()) return Pass();
+    Fail(std::move(problem));
   }
 
   const std::string request_;  // before curl_, which reads it

@@ -5,11 +5,11 @@
 
 #include <array>
 #include <cerrno>
-#include <string_view>
+#include <string>
 #include <utility>
 
-#include "userspace/base/text.h"
 #include "userspace/base/unique_fd.h"
+#include "userspace/health/probe_answers.h"
 #include "userspace/health/probe_base.h"
 #include "userspace/health/probe_kinds.h"
 #include "userspace/health/probe_socket.h"
@@ -50,9 +50,9 @@ class UdpProber : public TimedProber {
     const ssize_t bytes = recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (bytes < 0 && (errno == EAGAIN || errno == EINTR)) return;  // a bad checksum, noticed only now
     if (bytes < 0) return Fail(ErrnoCause("receive", errno));
-    const std::string_view answer(buffer.data(), static_cast<size_t>(bytes));
-    if (answer.starts_with(expect_)) return Pass();
-    Fail("the answer " + Quote(answer) + " does not begin with " + Quote(expect_));
+    std::string problem = UdpProblem({buffer.data(), static_cast<size_t>(bytes)}, expect_);
+    if (problem.empty()) return Pass();
+    Fail(std::move(problem));
   }
 
   void Close() {

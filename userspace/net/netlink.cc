@@ -46,6 +46,16 @@ NetlinkReply ReadReply(const nlmsghdr* message) {
 
 }  // namespace
 
+void ForEachMessage(std::span<const char> received, const std::function<void(const nlmsghdr*)>& take) {
+  while (received.size() >= sizeof(nlmsghdr)) {
+    const auto* message = reinterpret_cast<const nlmsghdr*>(received.data());
+    const size_t bytes = message->nlmsg_len;
+    if (bytes < sizeof(nlmsghdr) || bytes > received.size()) return;
+    take(message);
+    received = received.subspan(std::min(MNL_ALIGN(bytes), received.size()));  // the last one need not be padded
+  }
+}
+
 Result<NetlinkClient> NetlinkClient::Open() {
   auto socket = OpenSocket(0, kClientBufferBytes);
   if (!socket) return std::unexpected(socket.error());
@@ -96,16 +106,14 @@ Status NetlinkClient::ExchangeBatch(size_t first, size_t count, const Fill& fill
     const ssize_t received = mnl_socket_recvfrom(socket_.get(), replies_.data(), replies_.size());
     if (received < 0 && errno == EINTR) continue;
     if (received < 0) return FailErrno("reading rtnetlink replies", errno);
-    int left = static_cast<int>(received);
-    const auto* message = reinterpret_cast<const nlmsghdr*>(replies_.data());
-    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+    ForEachMessage({replies_.data(), static_cast<size_t>(received)}, [&](const nlmsghdr* message) {
       // An answer to an exchange that was given up earlier has an older number: it is nobody's now.
       const uint32_t index = message->nlmsg_seq - first_sequence;
-      if (index >= count || answered[index]) continue;
+      if (index >= count || answered[index]) return;
       answered[index] = true;
       --missing;
       take(first + index, ReadReply(message));
-    }
+    });
   }
   return {};
 }
@@ -168,9 +176,7 @@ Result<bool> NetlinkEvents::Drain(const std::function<void(const nlmsghdr*)>& ta
       complete = false;
       continue;
     }
-    int left = static_cast<int>(received);
-    const auto* message = reinterpret_cast<const nlmsghdr*>(buffer_.data());
-    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) take(message);
+    ForEachMessage({buffer_.data(), static_cast<size_t>(received)}, take);
   }
 }
 
@@ -208,7 +214,9 @@ std::optional<IpAddress> ReadAddress(const void* bytes, size_t length, int addre
   if (address_family == AF_INET6 && length >= 16) {
     IpAddress::Bytes ipv6;
     std::memcpy(ipv6.data(), bytes, ipv6.size());
-    return IpAddress(ipv6);
+    // Our IPv4 addresses are IPv4-mapped; the kernel's IPv6 tables can hold such ones too, and mean something else.
+    const IpAddress address(ipv6);
+    if (address.family() == Family::kIpv6) return address;
   }
   return std::nullopt;
 }

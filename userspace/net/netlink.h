@@ -30,6 +30,10 @@ struct NetlinkReply {
   int error = 0;
 };
 
+// The messages in what was received at once, in their order, up to the first that does not fit into it. `received` is
+// aligned as a message is. Not by mnl_nlmsg_ok(): that takes a length beyond INT_MAX for one that fits.
+void ForEachMessage(std::span<const char> received, const std::function<void(const nlmsghdr*)>& take);
+
 class NetlinkClient {
  public:
   // Writes request `index` into a zeroed message: type, flags beside NLM_F_REQUEST, header, attributes.
@@ -107,7 +111,7 @@ const Header* ReadHeader(const nlmsghdr* message) {
   return static_cast<const Header*>(mnl_nlmsg_get_payload(message));
 }
 
-// All of these answer "absent" for a null or too short attribute.
+// All of these answer "absent" for a null or too short attribute; an IPv4-mapped address among IPv6 ones is none.
 std::optional<uint32_t> ReadU32(const nlattr* attribute);
 std::optional<uint8_t> ReadU8(const nlattr* attribute);
 std::optional<IpAddress> ReadAddress(const nlattr* attribute, int address_family);

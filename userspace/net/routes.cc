@@ -123,8 +123,9 @@ std::optional<Prefix> ReadRoutePrefix(const nlmsghdr* message) {
   if (header->rtm_dst_len > (header->rtm_family == AF_INET ? 32 : 128)) return std::nullopt;
   const auto attributes = ReadAttributes<RTA_MAX + 1>(message, sizeof(rtmsg));
   const IpAddress any = header->rtm_family == AF_INET ? IpAddress::FromIpv4({}) : IpAddress();
-  return Prefix{.address = ReadAddress(attributes[RTA_DST], header->rtm_family).value_or(any),
-                .length = header->rtm_dst_len};
+  const auto address = attributes[RTA_DST] ? ReadAddress(attributes[RTA_DST], header->rtm_family) : any;
+  if (!address) return std::nullopt;
+  return Prefix{.address = *address, .length = header->rtm_dst_len};
 }
 
 }  // namespace shunt
