@@ -13,7 +13,10 @@ follow_killed_and_back() { # N
   it_happens
   frr_follow "$1"
 }
-follow_stopped() { lab_stop "balancer$1" follow; }
+follow_stopped() { # N
+  kill -s TERM "$(lab_pid "balancer$1" follow)"
+  poll "$ANYCAST_SECONDS" lab_stopped "balancer$1" follow
+}
 bgpd_restarted() { # N: it has nothing to announce then
   lab_stop "balancer$1" bgpd KILL
   bgp_wait 10 "$2" "${ANYCAST_VIPS[@]}"

@@ -107,8 +107,8 @@ struct CheckedBench : Bench {
 // A check that passes as long as a file is there.
 HealthCheck FileCheck(const std::string& path) {
   HealthCheck check = QuickCheck(CheckKind::kExec);
-  check.interval_ms = 200;
-  check.timeout_ms = 5000;  // starting a program takes long on a busy machine, and under a sanitizer
+  check.interval_ms = 1000;
+  check.timeout_ms = 1000;  // starting a program takes long on a busy machine, and under a sanitizer
   check.command = {"/usr/bin/test", "-e", path};
   check.user = getpwuid(getuid())->pw_name;
   return check;
