@@ -33,10 +33,21 @@ class Plane final : public ForwardingDataplane {
     return spoil(ForwardingDataplane::Forward(frame, interface));
   }
 
-  using Answer = Result<std::optional<std::vector<uint8_t>>>;
+  using Bytes = std::vector<uint8_t>;
+  using Answer = Result<std::optional<Bytes>>;
   std::function<Answer(Answer)> spoil = [](Answer answer) { return answer; };
   size_t frames = 0;
 };
+
+// What it sends, changed.
+std::function<Plane::Answer(Plane::Answer)> Changing(const std::function<void(Plane::Bytes&)>& change) {
+  return [change](const Plane::Answer& answer) -> Plane::Answer {
+    REQUIRE((answer && *answer));
+    Plane::Bytes bytes = **answer;
+    change(bytes);
+    return bytes;
+  };
+}
 
 // Many VIPs: 203.0.113.0:443/tcp and up.
 DesiredState ManyVips(int count) {
@@ -101,17 +112,11 @@ TEST_CASE("What the program does wrong with a VIP's packet is told") {
     CHECK(plane.frames > 1);
   }
   SECTION("it changes the packet") {
-    plane.spoil = [](Answer answer) -> Answer {
-      (*answer)->back() ^= 1;
-      return answer;
-    };
+    plane.spoil = Changing([](Plane::Bytes& sent) { sent.back() ^= 1; });
     CHECK(ProblemOf(plane, snapshot, kWeb) == "the packet left changed, or without an outer header");
   }
   SECTION("it sends it as it came") {
-    plane.spoil = [](Answer answer) -> Answer {
-      (*answer)->erase((*answer)->begin() + 14, (*answer)->begin() + 34);
-      return answer;
-    };
+    plane.spoil = Changing([](Plane::Bytes& sent) { sent.erase(sent.begin() + 14, sent.begin() + 34); });
     CHECK(ProblemOf(plane, snapshot, kWeb) == "the packet left changed, or without an outer header");
   }
   SECTION("it sends nothing to speak of") {
@@ -119,10 +124,7 @@ TEST_CASE("What the program does wrong with a VIP's packet is told") {
     CHECK(ProblemOf(plane, snapshot, kWeb) == "the packet left changed, or without an outer header");
   }
   SECTION("it sends it to a stranger") {
-    plane.spoil = [](Answer answer) -> Answer {
-      (*answer)->at(14 + 19) = 99;
-      return answer;
-    };
+    plane.spoil = Changing([](Plane::Bytes& sent) { sent.at(14 + 19) = 99; });
     CHECK(ProblemOf(plane, snapshot, kWeb) == "the packet left for 10.0.0.99, which is no real of it");
   }
 }
@@ -156,7 +158,7 @@ TEST_CASE("Every VIP has its turn again, and what was broken and is not any more
   SelfTest test(plane);
   plane.spoil = [](const Plane::Answer&) -> Plane::Answer { return std::nullopt; };
   test.Test(snapshot, kInterface, 0);
-  plane.spoil = [](Plane::Answer answer) { return answer; };
+  plane.spoil = Changing([](Plane::Bytes&) {});
   for (int turn = 0; turn < 4; ++turn) test.Test(snapshot, kInterface, 2);
   for (const auto& [key, problem] : test.problems()) CHECK(problem == "");
 }

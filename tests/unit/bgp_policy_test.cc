@@ -17,11 +17,18 @@ namespace {
 const VipKey kVip = Key("203.0.113.10:443/tcp");
 const VipKey kOther = Key("203.0.113.11:443/tcp");
 
+HostView Tested() {
+  HostView host;
+  host.self_test[kVip] = "";
+  host.tests = true;
+  return host;
+}
+
 // A VIP with four reals; by itself all is well.
 struct Situation {
   DesiredState state = CheckedVip(kVip, 4);
   int healthy = 4;
-  HostView host{.self_test = {{kVip, ""}}, .tests = true};
+  HostView host = Tested();
   bool had_enough = true;
   // What the planner would not make by itself.
   std::function<void(Snapshot&)> spoil = [](Snapshot&) {};
@@ -282,7 +289,9 @@ PrefixVerdict Decide(const std::vector<Member>& given) {
   for (const auto& [wanted, required, preference, planned] : given) {
     const size_t number = keys.size();
     keys.push_back(Key("203.0.113." + std::to_string(number + 1) + ":443/tcp"));
-    policies.push_back({.required = required, .preference = preference});
+    policies.emplace_back();
+    policies.back().required = required;
+    policies.back().preference = preference;
     announcing.push_back({.wanted = wanted, .planned = planned, .cause = std::vector{"one", "two", "three"}[number]});
   }
   std::vector<PrefixMember> members;

@@ -47,7 +47,7 @@ TEST_CASE("A VIP is ready while it should be announced as it is, and the share o
     CHECK(answer.status == status);
     CHECK(answer.text == text);
   }
-  for (const char* path : {"/203.0.113.10", "/203.0.113.10:443/tcp/", "/x", "//"}) {
+  for (const char* path : {"/203.0.113.10", "/203.0.113.10:443/tcp/", "/x", "//", "x203.0.113.10:443/tcp"}) {
     INFO(path);
     const ReadyAnswer answer = AnswerReady(path, Report(), HostPhase::kServing);
     CHECK(answer.status == 404);
@@ -170,9 +170,9 @@ TEST_CASE("The listener answers whether the host and each VIP is ready, however 
     CHECK_THAT(answer, Contains(fmt::format("\r\nContent-Length: {}\r\n", answer.size() - body - 4)));
     CHECK_THAT(answer, Contains("\r\nCache-Control: no-store\r\n"));
   }
-  for (const char* path : {"/readyx", "/ready/%00", "/ready/../metricsx", "/metrics/x", "/metricsx", "/x/ready"}) {
+  for (const char* path : {"/readyx", "/ready/../metricsx", "/metrics/x", "/metricsx", "/x/ready"}) {
     INFO(path);
-    CHECK_THAT(daemon.Get(path), StartsWith("HTTP/1.1 404") || StartsWith("HTTP/1.1 400"));
+    CHECK_THAT(daemon.Get(path).substr(0, 40), Contains(" 404 Not Found\r\n"));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+
 namespace shunt {
 namespace {
 
@@ -28,6 +29,7 @@ ReadyAnswer AnswerHost(const AnnounceReport& report, HostPhase host) {
 
 ReadyAnswer AnswerReady(std::string_view path, const AnnounceReport& report, HostPhase host) {
   if (path.empty() || path == "/") return AnswerHost(report, host);
+  if (!path.starts_with('/')) return {.status = kNotFound, .text = "no such page\n"};  // /readyness, say
   const auto key = VipKey::Parse(path.substr(1));
   if (!key) return {.status = kNotFound, .text = key.error().message + "\n"};
   const auto vip = report.vips.find(*key);
