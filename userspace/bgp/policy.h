@@ -18,7 +18,7 @@ namespace shunt {
 struct HostView {
   HostPhase phase = HostPhase::kServing;
   bool graceful = false;  // draining or leaving: others are still to take over
-  std::string problem;    // why no packet can be balanced: no interface, none reach the program; empty: none
+  std::string problem{};  // why no packet can be balanced: no interface, none reach the program; empty: none
   std::map<VipKey, std::string> self_test{};  // VIPs that the program was asked about: what is wrong; empty: nothing
   bool tests = false;                         // it asks; a VIP that is not in `self_test` waits for that
 };

@@ -60,11 +60,11 @@ struct AnnouncePolicy {
   // The prefix of several VIPs is announced as long as one of them has enough; a required one must have.
   bool required = false;
   uint32_t preference = 100;  // kMinPreference to kMaxPreference; the less, the more preferred: the route's metric
-  Prefix prefix;              // holds the VIP's address. Default: that address alone
+  Prefix prefix{};            // holds the VIP's address. Default: that address alone
   // From a withdrawal that health caused to the next announcement; doubled by each that follows soon.
-  uint32_t hold_seconds = 5;             // 0 to kMaxHoldSeconds
-  uint32_t max_hold_seconds = 300;       // at least hold_seconds
-  std::vector<std::string> communities;  // "64512:100" (RFC 1997) or "64512:1:2" (RFC 8092)
+  uint32_t hold_seconds = 5;               // 0 to kMaxHoldSeconds
+  uint32_t max_hold_seconds = 300;         // at least hold_seconds
+  std::vector<std::string> communities{};  // "64512:100" (RFC 1997) or "64512:1:2" (RFC 8092)
   bool operator==(const AnnouncePolicy&) const = default;
 };
 
