@@ -19,18 +19,15 @@
 # What the lab is made of is written down in its folder, so that another process can take it down:
 #   $LAB/namespaces   one name a line        $LAB/NODE/LABEL.{pid,log}   a process that was started
 #   $LAB/mounts       one path a line        $LAB/balancerN/             store, socket, bpffs of a shuntd
-# Not here: traffic (traffic.sh). Needs common.sh; one process at a time works on a lab.
+# Not here: what a node is (nodes.sh), traffic (traffic.sh). Needs common.sh; one process at a time works on a lab.
+source "$(dirname "${BASH_SOURCE[0]}")/nodes.sh"
 
 LAB_ROOT=${LAB_ROOT:-/run/shunt-lab}
-# Who sources this may have fewer nodes, where each costs much time (tests/vm); client1, router and balancer1 must be.
+# Who sources this may have fewer nodes, where each costs much time (tests/vm); client1 and router must be.
 [[ -v LAB_NODES ]] || LAB_NODES=(client1 client2 router balancer1 balancer2 real1 real2 real3 real4)
-LAB_VIPS4=(203.0.113.10 203.0.113.11)
-LAB_VIPS6=(2001:db8:1::10 2001:db8:1::11)
-# shellcheck disable=SC2034 # for those who source this
-LAB_REALS4=(10.2.1.2 10.2.2.2 10.2.3.2 10.2.4.2)
-# shellcheck disable=SC2034
-LAB_REALS6=(2001:db8:a:1::2 2001:db8:a:2::2 2001:db8:a:3::2 2001:db8:a:4::2)
-LAB_UDP_PORT=7000
+# One of them may be this machine itself, a virtual one that vagrant/provision is to make it of: the lab gives it links with
+# IPv4 addresses, as a provider of virtual machines does, and leaves all else alone.
+LAB_HERE=${LAB_HERE:-}
 SHUNTD=${SHUNTD:-$BUILD_DIR/userspace/daemon/shuntd}
 SHUNTCTL=${SHUNTCTL:-$BUILD_DIR/tools/shuntctl/shuntctl}
 LAB_DECAP=${LAB_DECAP:-xdp} # how the reals take the outer header off, a word of real-setup's
@@ -44,8 +41,8 @@ lab_use() {
   LAB=$LAB_ROOT/$1
 }
 
-# lab_nodes KIND: client, balancer or real; one a line
-lab_nodes() { printf '%s\n' "${LAB_NODES[@]}" | grep "^$1" || true; }
+# lab_nodes KIND: client, balancer or real, that are namespaces; one a line
+lab_nodes() { printf '%s\n' "${LAB_NODES[@]}" | grep "^$1" | grep -vx "$LAB_HERE" || true; }
 
 lab_namespace() { printf 'shunt-lab-%s-%s' "$LAB_NAME" "$1"; }
 
@@ -118,46 +115,41 @@ lab_stop() {
 
 # ---- topology
 
-lab_node_addresses() { # NODE: its IPv4/length, the router's IPv4, the IPv6 prefix up to ::, the MTU
-  local n=${1: -1}
-  case $1 in
-    client*) echo "198.51.100.$(((n - 1) * 64 + 2))/26 198.51.100.$(((n - 1) * 64 + 1)) 2001:db8:c:$n 1500" ;;
-    balancer*) echo "10.1.$n.2/24 10.1.$n.1 2001:db8:b:$n 1600" ;;
-    real*) echo "10.2.$n.2/24 10.2.$n.1 2001:db8:a:$n 1600" ;;
-  esac
-}
-
 lab_add_namespace() {
   local name
   name=$(lab_namespace "$1")
   printf '%s\n' "$name" >>"$LAB/namespaces"
+  mkdir -p "$LAB/$1"
+  if [[ $1 == "$LAB_HERE" ]]; then
+    ip netns attach "$name" $$
+    return
+  fi
   ip netns add "$name"
   ip -n "$name" link set lo up
-  mkdir -p "$LAB/$1"
-  # Replies arrive by another link than requests leave (DSR): no reverse path check. Addresses are usable at once.
-  lab_in "$1" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
-    net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.conf.default.arp_notify=1 \
-    net.ipv6.conf.default.ndisc_notify=1 net.ipv6.conf.default.accept_ra=0
+  lab_in "$1" sysctl -qw "${LAB_NODE_SYSCTLS[@]}"
 }
 
-# A frame that XDP sends has no second chance to get its checksum or to be cut: offloads that put that off, go.
-lab_plain_link() { lab_in "$1" ethtool -K "$2" tx off gso off tso off gro off >/dev/null; }
+lab_plain_link() { lab_in "$1" ethtool -K "$2" "${LAB_PLAIN_LINK[@]}" >/dev/null; }
 
 lab_link() {
   local node=$1 address gateway prefix mtu
   read -r address gateway prefix mtu < <(lab_node_addresses "$node")
   ip link add name eth0 mtu "$mtu" netns "$(lab_namespace "$node")" \
     type veth peer name "to-$node" mtu "$mtu" netns "$(lab_namespace router)"
-  lab_ip router address add "$gateway/${address#*/}" dev "to-$node"
-  lab_ip router address add "$prefix::1/64" dev "to-$node" nodad
-  lab_ip "$node" address add "$address" dev eth0
-  lab_ip "$node" address add "$prefix::2/64" dev eth0 nodad
-  lab_plain_link router "to-$node"
-  lab_plain_link "$node" eth0
-  lab_ip router link set "to-$node" up
-  lab_ip "$node" link set eth0 up
+  lab_link_end router "to-$node" "$gateway/${address#*/}" "$prefix::1/64"
+  lab_link_end "$node" eth0 "$address" "$prefix::2/64"
+  [[ $node != "$LAB_HERE" ]] || return 0
   lab_ip "$node" route add default via "$gateway"
   lab_ip "$node" -6 route add default via "$prefix::1"
+}
+
+lab_link_end() { # NODE DEVICE IPV4 IPV6
+  lab_ip "$1" address add "$3" dev "$2"
+  if [[ $1 != "$LAB_HERE" ]]; then
+    lab_ip "$1" address add "$4" dev "$2" nodad
+    lab_plain_link "$1" "$2"
+  fi
+  lab_ip "$1" link set "$2" up
 }
 
 # lab_route_vips N: the router sends the VIPs to balancer N.
@@ -176,50 +168,16 @@ lab_topology() {
   local node
   for node in "${LAB_NODES[@]}"; do lab_add_namespace "$node"; done
   for node in "${LAB_NODES[@]}"; do [[ $node == router ]] || lab_link "$node"; done
-  lab_in router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-  for node in $(lab_nodes balancer); do
-    lab_ip router link set dev "to-$node" xdp obj "$LAB_PASS_OBJECT" sec xdp
-  done
   for node in "${LAB_NODES[@]}"; do
-    case $node in balancer* | real*) lab_mount_bpffs "$LAB/$node/bpffs" ;; esac
+    [[ $node != balancer* ]] || lab_ip router link set dev "to-$node" xdp obj "$LAB_PASS_OBJECT" sec xdp
   done
+  for node in $(lab_nodes balancer) $(lab_nodes real); do lab_mount_bpffs "$LAB/$node/bpffs"; done
+  [[ $LAB_HERE != router ]] || return 0
+  lab_in router sysctl -qw "${LAB_ROUTER_SYSCTLS[@]}"
   lab_route_vips 1
 }
 
 # ---- reals
-
-lab_nginx_config() { # NODE: every file below its folder; uploads are stored so that they can be compared
-  local dir=$LAB/$1
-  mkdir -p "$dir/www/upload" "$dir/tmp"
-  cat <<N
-daemon off;
-user root;
-worker_processes 1;
-worker_rlimit_nofile 16384; # a connection and a file for each download
-pid $dir/tmp/nginx.pid;
-error_log $dir/nginx-error.log;
-events { worker_connections 16384; } # with few left nginx resets those that have not asked yet
-http {
-  access_log off;
-  client_body_temp_path $dir/tmp/body;
-  proxy_temp_path $dir/tmp/proxy;
-  fastcgi_temp_path $dir/tmp/fastcgi;
-  uwsgi_temp_path $dir/tmp/uwsgi;
-  scgi_temp_path $dir/tmp/scgi;
-  client_max_body_size 64m;
-  server {
-    listen 0.0.0.0:80 backlog=4096;
-    listen [::]:80 backlog=4096;
-    root $dir/www;
-    add_header X-Real $1;
-    location = / { default_type text/plain; return 200 "$1"; }
-    location /upload/ { dav_methods PUT; }
-    location /slow/ { alias $dir/www/; limit_rate 200k; }
-    location /crawl/ { alias $dir/www/; limit_rate 4k; }
-  }
-}
-N
-}
 
 lab_real_up() {
   local node=$1 vips
@@ -227,7 +185,7 @@ lab_real_up() {
   lab_in "$node" "$SHUNT_ROOT/scripts/real-setup" --quiet --vip="$vips" --interface=eth0 --decap="$LAB_DECAP" \
     --shuntctl="$SHUNTCTL" --state="$LAB/$node/real-setup.state" >>"$LAB/$node/real-setup.log" 2>&1 ||
     { cat "$LAB/$node/real-setup.log" >&2; return 1; }
-  lab_nginx_config "$node" >"$LAB/$node/nginx.conf"
+  lab_nginx_config "$node" "$LAB/$node" >"$LAB/$node/nginx.conf"
   lab_start "$node" nginx nginx -e "$LAB/$node/nginx-error.log" -c "$LAB/$node/nginx.conf"
   lab_udp_up "$node"
 }
@@ -290,7 +248,8 @@ lab_down() {
   if [[ -f $LAB/namespaces ]]; then
     while read -r name; do
       [[ -e /run/netns/$name ]] || continue
-      left=$(ip netns pids "$name" | tr '\n' ' ')
+      left=
+      [[ -n $LAB_HERE && $name == *-"$LAB_HERE" ]] || left=$(ip netns pids "$name" | tr '\n' ' ')
       [[ -z $left ]] || say "lab: not ours and still running in $name: $left"
       ip netns del "$name" || status=1
     done <"$LAB/namespaces"
@@ -320,15 +279,6 @@ lab_ctl() {
   local n=$1
   shift
   "$SHUNTCTL" --socket="$LAB/balancer$n/shuntd.sock" "$@"
-}
-
-# lab_vip_entry VIP REAL=WEIGHT…: a VIP of a configuration file. In a file all its reals come at once; of reals that are
-# added one by one, each has to wait for new flows.
-lab_vip_entry() {
-  local vip=$1 real
-  shift
-  printf '  - vip: "%s"\n    reals:\n' "$vip"
-  for real; do printf '      - { address: "%s", weight: %s }\n' "${real%=*}" "${real##*=}"; done
 }
 
 # Frames that reached the balancer's XDP program, as its driver counts them.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Inside a guest of scripts/vm, as its first process or as a service of systemd: mounts what a host would have mounted,
 # runs the command that scripts/vm left in /run/vm, leaves its exit status there, and switches the guest off.
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C.UTF-8
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C # whose data need not be opened
 export VM_OUT=/run/vm/out
 
 # mount_kernel TYPE FOLDER: unless systemd has done it

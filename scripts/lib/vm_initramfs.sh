@@ -19,7 +19,8 @@ while read -r module; do insmod "/modules/$module" || give_up "cannot load $modu
 OPTIONS=trans=virtio,version=9p2000.L,msize=512000
 mount -t 9p -o "$OPTIONS,ro,cache=loose" host /lower || give_up "cannot mount the host's root"
 mount -t tmpfs tmpfs /upper
-mkdir /upper/files /upper/work
+mkdir /upper/work
+mv /files /upper/files
 mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work overlay /guest || give_up "cannot mount the overlay"
 mount -t tmpfs tmpfs /guest/run
 mkdir -p /guest/run/vm /guest/run/netns /guest/run/lock

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # stories.sh STORY...: one after the other, in a guest of scripts/vm; adds their test cases up. A story is a script of
-# this folder, or `dataplane`: the data-plane tests as they are built. Called by ctest by way of scripts/vm.
+# this folder, with a word for it behind a colon if it wants one, or `dataplane`: the data-plane tests as they are built.
+# Called by ctest by way of scripts/vm.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib/common.sh"
 
@@ -14,6 +15,7 @@ trap 'rm -f "$OUTPUT"' EXIT
 
 run_story() {
   if [[ $1 == dataplane ]]; then "$BUILD_DIR/tests/dataplane/dataplane_tests" ${DATAPLANE_TESTS:+"$DATAPLANE_TESTS"}
+  elif [[ $1 == *:* ]]; then "$SHUNT_ROOT/tests/vm/${1%%:*}.sh" "${1#*:}"
   else "$SHUNT_ROOT/tests/vm/$1.sh"; fi
 }
 
