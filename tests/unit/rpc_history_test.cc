@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Generations of the store over the API: listed, compared, gone back to, confirmed; the store read again.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
@@ -18,6 +19,9 @@ namespace shunt {
 namespace {
 
 using namespace testing;  // NOLINT: the tests read like the code
+
+// The verb, and who used it: this process.
+std::string Caller(const std::string& verb) { return fmt::format("{} (uid {})", verb, geteuid()); }
 
 v1::RealRequest RealOf(const std::string& address) {
   v1::RealRequest request;
@@ -47,9 +51,9 @@ TEST_CASE("The history tells each generation with its verb, and two can be compa
   REQUIRE(history->generations_size() == 3);
   CHECK(history->in_force() == 3);
   CHECK_FALSE(history->has_unconfirmed());
-  CHECK(history->generations(1).by() == "vip add");
+  CHECK(history->generations(1).by() == Caller("vip add"));
   CHECK(history->generations(1).changes() == 2);
-  CHECK(history->generations(2).by() == "real add");
+  CHECK(history->generations(2).by() == Caller("real add"));
   CHECK(history->generations(2).first_change() == "+ real 203.0.113.10:443/tcp 2001:db8::12: weight 0");
   CHECK(history->generations(2).since_s() >= history->generations(1).since_s());
   v1::ListGenerationsRequest newest;
@@ -82,7 +86,7 @@ TEST_CASE("A rollback over the API makes an older generation be in force again",
   REQUIRE(reply);
   CHECK(reply->generation() == 4);
   CHECK(daemon.client->GetConfig()->vips(0).reals_size() == 1);
-  CHECK(daemon.client->ListGenerations({})->generations(3).by() == "rollback 2");
+  CHECK(daemon.client->ListGenerations({})->generations(3).by() == Caller("rollback 2"));
   CHECK(daemon.client->Rollback(RollbackTo(0)).error().kind == ErrorKind::kNotFound);
   CHECK(daemon.client->Rollback(RollbackTo(~0ull)).error().kind == ErrorKind::kNotFound);
 }
@@ -151,7 +155,7 @@ TEST_CASE("A reload over the API prints what somebody edited, or what is wrong w
   REQUIRE(reply);
   REQUIRE(reply->changes_size() == 1);
   CHECK(reply->changes(0) == "~ real 203.0.113.10:443/tcp 10.0.0.11: weight 10 -> 77");
-  CHECK(daemon.client->ListGenerations({})->generations(3).by() == "reload");
+  CHECK(daemon.client->ListGenerations({})->generations(3).by() == Caller("reload"));
   std::ofstream(path) << "vips: 7\n";
   const auto refused = daemon.client->Reload();
   REQUIRE_FALSE(refused);

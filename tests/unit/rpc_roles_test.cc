@@ -22,8 +22,9 @@ using Daemon = testing::RpcDaemon;
 using testing::Contains;
 
 // Calls that change nothing. Whoever adds a call to the API decides here, and in guarded_service.cc.
-const std::set<std::string> kReads{"GetConfig", "GetState",   "GetVerdicts", "ListFlows",       "Explain",
-                                   "GetHealth", "ListEvents", "WatchEvents", "ListGenerations", "DiffGenerations"};
+const std::set<std::string> kReads{"GetConfig",  "GetState",    "GetVerdicts",      "ListFlows",
+                                   "Explain",    "GetHealth",   "GetAnnouncements", "GetDigests",
+                                   "ListEvents", "WatchEvents", "ListGenerations",  "DiffGenerations"};
 
 // A service whose callers may only read, on a TCP port of loopback that gRPC chooses.
 struct ReadOnly {

@@ -201,6 +201,8 @@ TEST_CASE("The default store says what the code does, with and without its examp
   VipSettings of_example;
   of_example.health.kind = CheckKind::kHttp;
   REQUIRE(EffectiveSettings(DesiredState{}, full->vips.begin()->second) == of_example);
+  const auto& [key, vip] = *full->vips.begin();
+  REQUIRE(PolicyOf({}, vip.announce, key.address) == PolicyOf({}, {}, key.address));
   REQUIRE(full->vips.begin()->second.tcp_settle_seconds == VipSettings{}.tcp_settle_seconds);
   REQUIRE(Contains(filled, "quic: false"));
 }
@@ -209,7 +211,7 @@ TEST_CASE("The default store names every key of the schema", "[shuntctl]") {
   const std::string store = DefaultStore();
   for (const auto* type :
        {v1::Config::descriptor(), v1::VipSettings::descriptor(), v1::OuterSource::descriptor(), v1::Host::descriptor(),
-        v1::Vip::descriptor(), v1::HealthCheck::descriptor(), v1::Real::descriptor()}) {
+        v1::Vip::descriptor(), v1::HealthCheck::descriptor(), v1::Announce::descriptor(), v1::Real::descriptor()}) {
     for (int i = 0; i < type->field_count(); ++i) {
       INFO(type->field(i)->full_name());
       const std::string key = type->field(i)->name() + ":";

@@ -151,11 +151,11 @@ TEST_CASE("a value of the wrong type is refused with its line, what was expected
       {"vips: [ 203.0.113.10 ]",
        "vips[0]: expected keys with values (vip, encap, tracking, ring_size, outer_ttl, udp_idle_seconds, "
        "tcp_settle_seconds, quic, health, panic_percent, panic_action, slow_start_seconds, slow_start_exponent, "
-       "backup_below_percent, ring_changes_per_second, active_group, reals), found \"203.0.113.10\""},
+       "backup_below_percent, ring_changes_per_second, active_group, announce, reals), found \"203.0.113.10\""},
       {"defaults: all",
        "defaults: expected keys with values (tracking, ring_size, outer_ttl, udp_idle_seconds, tcp_settle_seconds, "
        "health, panic_percent, panic_action, slow_start_seconds, slow_start_exponent, backup_below_percent, "
-       "ring_changes_per_second), "
+       "ring_changes_per_second, announce), "
        "found \"all\""},
       {"vips: [ { vip: \"203.0.113.10:53/udp\", quic: yes } ]",
        "vips[0].quic: expected true or false, without quotes, found \"yes\""},
@@ -291,7 +291,7 @@ vips:
 )") == R"(lb.yaml:1: hash_key: all zero is no secret; leave the key out and the daemon makes one
 lb.yaml:2: defaults.ring_size: 8 is not a prime; the next one is 11
 lb.yaml:4: outer_source.ipv4: 2001:db8::/64 is an IPv6 prefix; expected 10.9.0.0/16 or the like
-lb.yaml:7: vips[0]: unknown key "color"; expected vip, encap, tracking, ring_size, outer_ttl, udp_idle_seconds, tcp_settle_seconds, quic, health, panic_percent, panic_action, slow_start_seconds, slow_start_exponent, backup_below_percent, ring_changes_per_second, active_group, reals
+lb.yaml:7: vips[0]: unknown key "color"; expected vip, encap, tracking, ring_size, outer_ttl, udp_idle_seconds, tcp_settle_seconds, quic, health, panic_percent, panic_action, slow_start_seconds, slow_start_exponent, backup_below_percent, ring_changes_per_second, active_group, announce, reals
 lb.yaml:9: vips["203.0.113.10:443/tcp"].reals["203.0.113.10"]: the VIP's own address; a real is reached by another address of its host
 lb.yaml:11: vips["203.0.113.10:443/tcp"].reals["10.0.0.11"].weight: 70000 is out of range; expected 0 to 65535
 lb.yaml:12: vips[0].reals[2].address: real 10.0.0.11 stands in this VIP a second time

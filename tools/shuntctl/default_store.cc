@@ -13,6 +13,7 @@ namespace shunt::ctl {
 std::string DefaultStore() {
   const VipSettings defaults;
   const HealthCheck& check = defaults.health;
+  const AnnouncePolicy policy;
   return fmt::format(
       R"(# The desired state of a Shunt balancer: every key with its default. Lines that begin with #: are
 # examples of keys that are absent by default; remove the #: to set them. More in shunt.yaml(5).
@@ -55,6 +56,8 @@ defaults:
   backup_below_percent: {backup_below}
   # At most so many changes of a VIP's ring a second that health or slow start cause: 1 to 100.
   ring_changes_per_second: {ring_changes}
+  # When and how VIPs are announced. Below, under a VIP, stands every key; a VIP takes what it does not say from here.
+#:  announce: {{ hold_seconds: {hold} }}
 
 # Prefixes that outer source addresses are spread over, so that the queues of the reals' NICs share the load.
 # Absent: the balancer's own address towards the real.
@@ -116,6 +119,20 @@ vips: []
 #:    slow_start_exponent: {exponent}
 #:    backup_below_percent: {backup_below}
 #:    ring_changes_per_second: {ring_changes}
+#:    announce:
+#:      state: up                   # down: never announced
+#:      min_reals: {min_reals}                # healthy ones that it takes to be announced; 0: none
+#:      min_percent: {min_percent}              # and healthy part of the weight: 0 to 100
+#:      return_reals: {min_reals}             # the same to be announced again; at least as much
+#:      return_percent: {min_percent}
+#:      on_unhealthy: withdraw      # lower: with too few it stays announced, less preferred
+#:      on_drain: withdraw          # the same when the host drains
+#:      required: false             # true: the prefix of several VIPs goes with this one
+#:      preference: {preference}             # {min_preference} to {max_preference}, the less the more preferred: the metric of the route
+#:      # prefix: "203.0.113.0/24"  # absent: the VIP's address
+#:      hold_seconds: {hold}             # from a loss to the next announcement; each that follows soon doubles it,
+#:      max_hold_seconds: {max_hold}       # up to this: 0 to {most_hold}
+#:      # communities: [ "64512:100", "64512:1:2" ]   # for the speaker
 #:    # active_group: "blue"        # reals of this group take new flows, and those without one; absent: only these
 #:    reals:
 #:      - address: "10.0.0.11"      # IPv4 or IPv6, whatever the VIP is
@@ -141,7 +158,11 @@ vips: []
       fmt::arg("max_rise", kMaxRiseFall), fmt::arg("jitter", check.jitter_percent),
       fmt::arg("max_jitter", kMaxJitterPercent), fmt::arg("method", check.method), fmt::arg("path", check.path),
       fmt::arg("status", StatusText(check.status)), fmt::arg("dns_name", check.dns_name),
-      fmt::arg("dns_type", ToString(check.dns_type)), fmt::arg("user", check.user));
+      fmt::arg("dns_type", ToString(check.dns_type)), fmt::arg("user", check.user),
+      fmt::arg("min_reals", policy.min_reals), fmt::arg("min_percent", policy.min_percent),
+      fmt::arg("preference", policy.preference), fmt::arg("min_preference", kMinPreference),
+      fmt::arg("max_preference", kMaxPreference), fmt::arg("hold", policy.hold_seconds),
+      fmt::arg("max_hold", policy.max_hold_seconds), fmt::arg("most_hold", kMaxHoldSeconds));
 }
 
 }  // namespace shunt::ctl
