@@ -122,7 +122,9 @@ void Announcer::Impl::Turn() {
   if (table && now >= arrival_at) CountArrivals(now);
   if (due) {
     if (table) RunTests(now);
-    for (Event& event : announcements->Follow(*snapshot, View(now), now)) controller.events().Add(std::move(event));
+    for (Event& event : announcements->Follow(*snapshot, View(now), now)) {
+      if (table) controller.events().Add(std::move(event));  // else nobody announces
+    }
     follow_at = announcements->due_at().value_or(SteadyTime::max());
     if (graceful_until > now) follow_at = std::min(follow_at, graceful_until);
   }
@@ -259,7 +261,7 @@ void Announcer::Impl::Report() {
     if (!seen.communities.empty()) now[prefix] = seen.communities;
   }
   controller.PublishAnnouncements(std::move(report));
-  if (now != communities) {
+  if (table && now != communities) {
     communities = std::move(now);
     controller.events().Add(
         {.kind = "communities_changed", .cause = "the speaker needs them anew: shuntctl announce filter"});
