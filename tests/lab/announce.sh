@@ -29,7 +29,7 @@ is_last_event() { [[ $(last_event) == "$1" ]]; }
 announced_at_once() {
   soon_metric "$VIP4" 100
   soon_metric "$VIP6" 100
-  expect_contains "list" "$(ctl announce list)" "routes in table "$TABLE", protocol 83; the host is serving"
+  expect_contains "list" "$(ctl announce list)" "routes in table $TABLE, protocol 83; the host is serving"
   expect_equal "routes in the main table" "$(lab_ip balancer1 route show proto 83 table main)" ""
   expect_equal "ready" "$(ready_status "")" 200
   expect_equal "ready by VIP" "$(ready_status "/$TCP4") $(ready_status "/$TCP6")" "200 200"
