@@ -3,6 +3,7 @@
 // that are pinned there: to kernel and libxdp another version of the program. For dispatcher.sh, while no shuntd runs.
 #include <cstdio>
 
+#include "userspace/dataplane/default_capacities.h"
 #include "userspace/dataplane/kernel_dataplane.h"
 
 int main(int argc, char** argv) {
@@ -13,6 +14,7 @@ int main(int argc, char** argv) {
   shunt::KernelDataplaneOptions options;
   options.bpffs = argv[1];
   options.interfaces = {argv[2]};
+  options.capacities = shunt::DefaultCapacities();  // as that shuntd has them
   options.max_vlan_tags = 1;
   auto dataplane = shunt::KernelDataplane::Open(options);
   if (!dataplane) {
