@@ -203,16 +203,16 @@ struct Daemon {
     REQUIRE(started);
     announcer = std::move(*started);
   }
-  void Edit(const std::function<void(DesiredState&)>& edit) {
+  void Edit(const std::function<void(DesiredState&)>& edit) const {
     DesiredState wanted = controller->snapshot()->desired;
     edit(wanted);
     REQUIRE(controller->Apply(wanted, false));
   }
-  void AddVip(const std::string& key) {
+  void AddVip(const std::string& key) const {
     Edit([&](DesiredState& state) { state.vips[*VipKey::Parse(key)].reals[Address("10.0.0.11")] = {}; });
   }
   // eth0, whose link is up or not.
-  void Works(bool carrier) {
+  void Works(bool carrier) const {
     controller->PublishInterfaces(
         {{.name = "eth0", .index = 1, .attached = true, .native = true, .carrier = carrier, .problem = {}}});
   }

@@ -15,6 +15,7 @@ namespace {
 
 const VipKey kWeb = Key("203.0.113.10:443/tcp");
 constexpr uint32_t kInterface = 1;
+const std::string kNothing;  // is wrong
 
 // A data plane in memory that holds the plan, and can go wrong.
 class Plane final : public ForwardingDataplane {
@@ -83,7 +84,7 @@ TEST_CASE("VIPs of every kind pass the self-test") {
   CHECK(test.problems().size() == 6);
   for (const auto& [key, problem] : test.problems()) {
     INFO(key.ToString());
-    CHECK(problem == "");
+    CHECK(problem == kNothing);
   }
   CHECK(test.packets() == plane.frames);
 }
@@ -95,7 +96,7 @@ TEST_CASE("A VIP with every port is asked about a port that no other VIP of its 
   }
   const Snapshot snapshot = InForce(state);
   Plane plane(snapshot);
-  CHECK(ProblemOf(plane, snapshot, Key("203.0.113.10:*/tcp")) == "");
+  CHECK(ProblemOf(plane, snapshot, Key("203.0.113.10:*/tcp")) == kNothing);
 }
 
 TEST_CASE("What the program does wrong with a VIP's packet is told") {
@@ -136,7 +137,7 @@ TEST_CASE("One real without a next hop is no failure while other flows get throu
     if (index != reals.rbegin()->first) real.outer.reset();  // three of four
   }
   Plane plane(snapshot);
-  CHECK(ProblemOf(plane, snapshot, kWeb) == "");
+  CHECK(ProblemOf(plane, snapshot, kWeb) == kNothing);
 }
 
 TEST_CASE("New VIPs are tested at once, however many, and of the others no more than was asked for") {
@@ -160,7 +161,7 @@ TEST_CASE("Every VIP has its turn again, and what was broken and is not any more
   test.Test(snapshot, kInterface, 0);
   plane.spoil = Changing([](Plane::Bytes&) {});
   for (int turn = 0; turn < 4; ++turn) test.Test(snapshot, kInterface, 2);
-  for (const auto& [key, problem] : test.problems()) CHECK(problem == "");
+  for (const auto& [key, problem] : test.problems()) CHECK(problem == kNothing);
 }
 
 TEST_CASE("VIPs that are gone or lost their ring are forgotten, and asked anew when they are back") {
@@ -203,7 +204,7 @@ TEST_CASE("Packets that the links received and the program did not see are a pro
   };
   ArrivalCheck check;
   uint64_t received = 1000, verdicts = 5000;
-  CHECK(check.Note({{"eth0", received}}, verdicts) == "");
+  CHECK(check.Note({{"eth0", received}}, verdicts) == kNothing);
   for (const Row& row :
        {Row{"nothing comes", 0, 0, ""}, Row{"all is seen", 500, 500, ""}, Row{"too few to tell", 9, 0, ""},
         Row{"none is seen", 10, 0, "10 packets came in by eth0, and the program saw none"},
@@ -218,9 +219,9 @@ TEST_CASE("Packets that the links received and the program did not see are a pro
 
 TEST_CASE("Links that come, and counts that begin anew, tell nothing of what arrives") {
   ArrivalCheck check;
-  CHECK(check.Note({{"eth0", 100}}, 50) == "");
-  CHECK(check.Note({{"eth0", 100}, {"eth1", 900}}, 50) == "");  // is new
-  CHECK(check.Note({{"eth0", 20}, {"eth1", 900}}, 50) == "");   // another of that name
-  CHECK(check.Note({{"eth0", 90}, {"eth1", 900}}, 10) == "");   // counts were reset
+  CHECK(check.Note({{"eth0", 100}}, 50) == kNothing);
+  CHECK(check.Note({{"eth0", 100}, {"eth1", 900}}, 50) == kNothing);  // is new
+  CHECK(check.Note({{"eth0", 20}, {"eth1", 900}}, 50) == kNothing);   // another of that name
+  CHECK(check.Note({{"eth0", 90}, {"eth1", 900}}, 10) == kNothing);   // counts were reset
   CHECK(check.Note({{"eth1", 990}}, 10) == "90 packets came in by eth1, and the program saw none");
 }
