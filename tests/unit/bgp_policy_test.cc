@@ -72,7 +72,7 @@ constexpr auto kAnnounced = Announcing::kAnnounced, kLowered = Announcing::kLowe
 TEST_CASE("A VIP is announced while everything that it needs is there, and each thing that lacks is the reason") {
   CheckEach({
       {"all is well", [](Situation&) {}, kAnnounced, "4 healthy reals"},
-      {"one of four is healthy", [](Situation& s) { s.healthy = 1; }, kAnnounced, "1 healthy reals"},
+      {"one of four is healthy", [](Situation& s) { s.healthy = 1; }, kAnnounced, "1 healthy real"},
       {"its reals are not checked", [](Situation& s) { s.state.defaults.health = {}; }, kAnnounced, "4 healthy reals"},
       {"an operator took it down", [](Situation& s) { s.settings().state = AnnounceState::kDown; }, kWithdrawn,
        "an operator took it down (announce.state)", true},
@@ -111,7 +111,7 @@ TEST_CASE("A VIP is announced while everything that it needs is there, and each 
          s.state.defaults.panic_percent = 50;
          s.healthy = 1;
        },
-       kAnnounced, "1 healthy reals"},
+       kAnnounced, "1 healthy real"},
       {"it panics with nobody healthy",
        [](Situation& s) {
          s.state.defaults.panic_percent = 50;
@@ -187,7 +187,7 @@ TEST_CASE("Reals count as healthy ones only if they may take new flows") {
   CHECK(situation.Decide().announcing.healthy_reals == 1);
   reals[Address("10.0.0.4")].group = "green";               // another than the active one
   CHECK(situation.Decide().announcing.healthy_reals == 1);  // the backup has joined
-  CHECK(situation.Decide().announcing.cause == "1 healthy reals");
+  CHECK(situation.Decide().announcing.cause == "1 healthy real");
 }
 
 TEST_CASE("A VIP that had too few comes back with more than it went away at") {

@@ -24,12 +24,16 @@ bool HasEnough(const VipAnnouncing& seen, const AnnouncePolicy& policy, bool had
   return seen.healthy_reals >= reals && seen.healthy_percent >= percent;
 }
 
+std::string RealsOf(const VipAnnouncing& seen) {
+  return fmt::format("{} healthy real{}", seen.healthy_reals, seen.healthy_reals == 1 ? "" : "s");
+}
+
 std::string TooFew(const VipAnnouncing& seen, const AnnouncePolicy& policy, bool had_enough) {
   if (had_enough)
-    return fmt::format("{} healthy reals ({:.0f} % of the weight); it needs {} ({} %)", seen.healthy_reals,
-                       seen.healthy_percent, policy.min_reals, policy.min_percent);
-  return fmt::format("{} healthy reals ({:.0f} % of the weight); it comes back with {} ({} %)", seen.healthy_reals,
-                     seen.healthy_percent, policy.return_reals, policy.return_percent);
+    return fmt::format("{} ({:.0f} % of the weight); it needs {} ({} %)", RealsOf(seen), seen.healthy_percent,
+                       policy.min_reals, policy.min_percent);
+  return fmt::format("{} ({:.0f} % of the weight); it comes back with {} ({} %)", RealsOf(seen), seen.healthy_percent,
+                     policy.return_reals, policy.return_percent);
 }
 
 void Set(VipAnnouncing& announcing, Announcing wanted, std::string cause, bool planned = false) {
@@ -82,7 +86,7 @@ VipVerdict DecideVip(const VipQuestion& question, const HostView& host) {
     Set(announcing, lower ? Announcing::kLowered : Announcing::kWithdrawn,
         TooFew(announcing, policy, question.had_enough));
   } else {
-    Set(announcing, Announcing::kAnnounced, fmt::format("{} healthy reals", announcing.healthy_reals));
+    Set(announcing, Announcing::kAnnounced, RealsOf(announcing));
   }
   // The host's leaving makes nothing better than it is.
   if (host.phase == HostPhase::kServing || announcing.wanted == Announcing::kWithdrawn) return verdict;
