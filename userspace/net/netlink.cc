@@ -103,10 +103,9 @@ Status NetlinkClient::ExchangeBatch(size_t first, size_t count, const Fill& fill
 
   std::array<bool, kBatch> answered{};
   for (size_t missing = count; missing > 0;) {
-    const ssize_t received = mnl_socket_recvfrom(socket_.get(), replies_.data(), replies_.size());
-    if (received < 0 && errno == EINTR) continue;
-    if (received < 0) return FailErrno("reading rtnetlink replies", errno);
-    ForEachMessage({replies_.data(), static_cast<size_t>(received)}, [&](const nlmsghdr* message) {
+    const auto received = Receive();
+    if (!received) return std::unexpected(received.error());
+    ForEachMessage(*received, [&](const nlmsghdr* message) {
       // An answer to an exchange that was given up earlier has an older number: it is nobody's now.
       const uint32_t index = message->nlmsg_seq - first_sequence;
       if (index >= count || answered[index]) return;
@@ -129,25 +128,29 @@ Status NetlinkClient::Dump(const std::function<void(nlmsghdr*)>& fill,
     return FailErrno("sending an rtnetlink request", errno);
 
   bool consistent = true;
+  bool ended = false;
+  int error = 0;
+  while (!ended) {
+    const auto received = Receive();
+    if (!received) return std::unexpected(received.error());
+    ForEachMessage(*received, [&](const nlmsghdr* message) {
+      if (ended || message->nlmsg_seq != request->nlmsg_seq) return;
+      consistent = consistent && (message->nlmsg_flags & NLM_F_DUMP_INTR) == 0;
+      ended = message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR;
+      if (!ended) return take(message);
+      if (message->nlmsg_type == NLMSG_ERROR) error = ReadReply(message).error;
+    });
+  }
+  if (error == ENOENT) return {};
+  if (error != 0) return FailErrno("reading an rtnetlink dump", error);
+  return consistent ? Status{} : FailErrno("reading an rtnetlink dump: it changed meanwhile", EAGAIN);
+}
+
+Result<std::span<const char>> NetlinkClient::Receive() {
   for (;;) {
     const ssize_t received = mnl_socket_recvfrom(socket_.get(), replies_.data(), replies_.size());
-    if (received < 0 && errno == EINTR) continue;
-    if (received < 0) return FailErrno("reading an rtnetlink dump", errno);
-    int left = static_cast<int>(received);
-    const auto* message = reinterpret_cast<const nlmsghdr*>(replies_.data());
-    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-      if (message->nlmsg_seq != request->nlmsg_seq) continue;
-      consistent = consistent && (message->nlmsg_flags & NLM_F_DUMP_INTR) == 0;
-      if (message->nlmsg_type == NLMSG_DONE) {
-        return consistent ? Status{} : FailErrno("reading an rtnetlink dump: it changed meanwhile", EAGAIN);
-      }
-      if (message->nlmsg_type != NLMSG_ERROR) {
-        take(message);
-        continue;
-      }
-      const int error = ReadReply(message).error;
-      return error == ENOENT ? Status{} : FailErrno("reading an rtnetlink dump", error);
-    }
+    if (received >= 0) return std::span<const char>(replies_.data(), static_cast<size_t>(received));
+    if (errno != EINTR) return FailErrno("reading rtnetlink replies", errno);
   }
 }
 

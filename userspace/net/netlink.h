@@ -56,6 +56,7 @@ class NetlinkClient {
  private:
   explicit NetlinkClient(NetlinkSocket socket) : socket_(std::move(socket)) {}
   Status ExchangeBatch(size_t first, size_t count, const Fill& fill, const Take& take);
+  Result<std::span<const char>> Receive();  // lives until the next one
 
   NetlinkSocket socket_;
   uint32_t next_sequence_ = 1;
