@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "userspace/control/log_once.h"
 #include "userspace/control/task_queue.h"
 #include "userspace/model/store_file.h"
 
@@ -28,12 +29,6 @@ using std::chrono::steady_clock;
 constexpr milliseconds kCoalesce{50};
 // A real without a next hop, or an error, is looked at again so often, event or not.
 constexpr milliseconds kRetry{1000};
-
-void LogOnce(const char* doing, const Status& done, std::string& last_problem) {
-  const std::string problem = done ? "" : done.error().message;
-  if (!problem.empty() && problem != last_problem) LOG(ERROR) << doing << problem;
-  last_problem = problem;
-}
 
 }  // namespace
 

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "userspace/control/log_once.h"
+
 namespace shunt {
 namespace {
 
@@ -30,9 +32,7 @@ void InterfaceKeeper::NoteNews(SteadyTime now) {
 void InterfaceKeeper::Look(SteadyTime now) {
   look_at_ = now + kLookAgain;
   const auto links = look_up_(names_);
-  const std::string problem = links ? "" : links.error().message;
-  if (!problem.empty() && problem != look_up_problem_) LOG(ERROR) << "watching interfaces: " << problem;
-  look_up_problem_ = problem;
+  LogOnce("watching interfaces: ", links, look_up_problem_);
   if (!links) return;
   for (size_t i = 0; i < entries_.size(); ++i) LookAt(entries_[i], (*links)[i], now);
 }

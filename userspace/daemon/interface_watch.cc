@@ -15,6 +15,7 @@
 
 #include "userspace/base/unique_fd.h"
 #include "userspace/control/interface_keeper.h"
+#include "userspace/control/log_once.h"
 #include "userspace/net/links.h"
 #include "userspace/net/netlink.h"
 
@@ -80,9 +81,7 @@ void InterfaceWatch::Impl::Run() {
 void InterfaceWatch::Impl::NoteLinks() {
   bool is_news = false;
   const auto complete = links.Drain([&](const nlmsghdr* message) { is_news |= IsOurs(message); });
-  const std::string now = complete ? "" : complete.error().message;
-  if (!now.empty() && now != problem) LOG(ERROR) << "watching interfaces: " << now;
-  problem = now;
+  LogOnce("watching interfaces: ", complete, problem);
   if (complete && *complete && !is_news) return;
   burst = true;
   keeper.NoteNews(steady_clock::now() + (complete ? kCoalesce : kRetry));

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 
+#include "userspace/control/log_once.h"
 #include "userspace/control/traffic_watch.h"
 
 namespace shunt {
@@ -84,9 +85,7 @@ class Departure {
     if (now < count_at_) return false;
     count_at_ = now + kCount;
     const auto verdicts = dataplane_.ReadVerdicts();
-    const std::string problem = verdicts ? "" : verdicts.error().message;
-    if (!problem.empty() && problem != problem_) LOG(ERROR) << "leaving: counting packets: " << problem;
-    problem_ = problem;
+    LogOnce("leaving: counting packets: ", verdicts, problem_);
     if (!verdicts) return false;
     watch_.Note(PacketsForVips(*verdicts), now);
     if (watch_.gone()) return true;

@@ -2,8 +2,9 @@
 #include "userspace/health/tunnel_routes.h"
 
 #include <fmt/format.h>
-#include <glog/logging.h>
 #include <linux/rtnetlink.h>
+
+#include "userspace/control/log_once.h"
 
 namespace shunt {
 namespace {
@@ -48,8 +49,7 @@ void TunnelRoutes::LookAt(const std::set<IpAddress>& vips) {
     if (!interfaces.empty()) done = open_(std::vector(interfaces.begin(), interfaces.end()));
   }
   const std::string error = done ? "" : fmt::format("opening the tunnel for probes: {}", done.error().message);
-  if (!error.empty() && error != last_error_) LOG(ERROR) << error;
-  last_error_ = error;
+  LogOnce("", error, last_error_);
   if (!error.empty()) {
     for (const IpAddress& vip : vips) problems.try_emplace(vip, error);
   }
