@@ -40,9 +40,10 @@ HoldDown::Times TimesOf(std::span<const PrefixMember> members) {
 
 Announcements::Announcements(std::span<const TableRoute> adopted) {
   for (const TableRoute& route : adopted) {
-    const Held held{HoldDown(AnnouncingOf(route.metric)), route.metric};
-    const auto [known, is_new] = held_.try_emplace(route.prefix, held);
-    if (!is_new && route.metric < known->second.metric) known->second = held;  // the kernel prefers that one
+    const HoldDown hold(AnnouncingOf(route.metric));
+    const auto [known, is_new] = holds_.try_emplace(route.prefix, hold);
+    // Of two that one run left, halfway from the one to the other, the kernel prefers the lower metric.
+    if (!is_new && hold.announcing() > known->second.announcing()) known->second = hold;
   }
 }
 
@@ -70,15 +71,14 @@ std::vector<Event> Announcements::Follow(const Snapshot& snapshot, const HostVie
          .before = before == vips_.end() ? Announcing::kWithdrawn : before->second.wanted});
   }
   std::vector<Event> events;
-  for (auto held = held_.begin(); held != held_.end();) {
-    if (members.contains(held->first)) {
-      ++held;
-      continue;
-    }
-    if (held->second.metric != 0) events.push_back(EventOf(held->first, Announcing::kWithdrawn, "no VIP has it"));
-    prefixes_.erase(held->first);
-    held = held_.erase(held);
-  }
+  std::erase_if(holds_, [&](const auto& entry) {
+    const auto& [prefix, hold] = entry;
+    if (members.contains(prefix)) return false;
+    if (hold.announcing() != Announcing::kWithdrawn)
+      events.push_back(EventOf(prefix, Announcing::kWithdrawn, "no VIP has it"));
+    prefixes_.erase(prefix);
+    return true;
+  });
   for (const auto& [prefix, of_prefix] : members) FollowPrefix(prefix, of_prefix, now, events);
   std::ranges::stable_partition(events, [](const Event& event) { return event.kind != "prefix_announced"; });
 
@@ -90,9 +90,9 @@ std::vector<Event> Announcements::Follow(const Snapshot& snapshot, const HostVie
 // The VIPs of a prefix that an earlier run announced had enough, though this one has not seen it; of one that was
 // lowered only the host's draining tells.
 bool Announcements::HadEnough(const Prefix& prefix, const HostView& host) const {
-  const auto held = held_.find(prefix);
-  if (held == held_.end() || prefixes_.contains(prefix)) return false;
-  const Announcing adopted = held->second.hold.announcing();
+  const auto hold = holds_.find(prefix);
+  if (hold == holds_.end() || prefixes_.contains(prefix)) return false;
+  const Announcing adopted = hold->second.announcing();
   return adopted == Announcing::kAnnounced || (adopted == Announcing::kLowered && host.phase != HostPhase::kServing);
 }
 
@@ -100,18 +100,17 @@ void Announcements::FollowPrefix(const Prefix& prefix, std::span<const PrefixMem
                                  std::vector<Event>& events) {
   const bool is_new = !prefixes_.contains(prefix);
   PrefixAnnouncing& seen = prefixes_[prefix];
-  Held& held = held_.try_emplace(prefix, HoldDown(Announcing::kWithdrawn)).first->second;
+  HoldDown& hold = holds_.try_emplace(prefix, HoldDown(Announcing::kWithdrawn)).first->second;
   PrefixVerdict verdict = DecidePrefix(members);
-  const Announcing before = held.hold.announcing();
+  const Announcing before = hold.announcing();
   // What is gone does not come back only to ask others to take over.
   if (verdict.wanted == Announcing::kGraceful) verdict.wanted = std::min(verdict.wanted, before);
-  seen.announcing = held.hold.Follow(verdict.wanted, verdict.planned, TimesOf(members), now);
+  seen.announcing = hold.Follow(verdict.wanted, verdict.planned, TimesOf(members), now);
   // Of a prefix that is held back, as before; the preference may have changed.
-  held.metric = MetricOf(seen.announcing, verdict.preference);
-  seen.metric = held.metric;
+  seen.metric = MetricOf(seen.announcing, verdict.preference);
   seen.cause = verdict.cause;
   seen.held.reset();
-  if (const auto until = held.hold.held_until()) {
+  if (const auto until = hold.held_until()) {
     seen.held = std::chrono::ceil<std::chrono::seconds>(*until - now);
     seen.cause = fmt::format("held down, for it came and went: {}", verdict.cause);
   }
@@ -132,8 +131,8 @@ std::vector<TableRoute> Announcements::routes() const {
 
 std::optional<SteadyTime> Announcements::due_at() const {
   std::optional<SteadyTime> due;
-  for (const auto& [prefix, held] : held_) {
-    const auto until = held.hold.held_until();
+  for (const auto& [prefix, hold] : holds_) {
+    const auto until = hold.held_until();
     if (until && (!due || *until < *due)) due = until;
   }
   return due;

@@ -33,16 +33,11 @@ class Announcements {
   std::optional<SteadyTime> due_at() const;
 
  private:
-  struct Held {
-    HoldDown hold;
-    uint32_t metric = 0;  // as it was last
-  };
-
   bool HadEnough(const Prefix& prefix, const HostView& host) const;
   void FollowPrefix(const Prefix& prefix, std::span<const PrefixMember> members, SteadyTime now,
                     std::vector<Event>& events);
 
-  std::map<Prefix, Held> held_;  // also of adopted routes whose VIPs are gone, until the first Follow()
+  std::map<Prefix, HoldDown> holds_;  // also of adopted routes whose VIPs are gone, until the first Follow()
   std::map<VipKey, bool> had_enough_;
   std::map<Prefix, PrefixAnnouncing> prefixes_;
   std::map<VipKey, VipAnnouncing> vips_;

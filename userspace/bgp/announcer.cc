@@ -20,6 +20,7 @@
 #include "userspace/bgp/announcements.h"
 #include "userspace/bgp/arrival_check.h"
 #include "userspace/bgp/self_test.h"
+#include "userspace/control/log_once.h"
 #include "userspace/net/links.h"
 #include "userspace/net/route_table.h"
 
@@ -35,10 +36,7 @@ constexpr size_t kTestsATurn = 100;     // at most, of those that were tested be
 constexpr milliseconds kArrival{2000};  // between two counts of what arrived
 constexpr milliseconds kMend{5000};     // between two looks at the table, which somebody may have changed
 
-void LogOnce(const std::string& problem, std::string& last) {
-  if (!problem.empty() && problem != last) LOG(ERROR) << "announcing: " << problem;
-  last = problem;
-}
+constexpr const char* kDoing = "announcing: ";
 
 }  // namespace
 
@@ -87,6 +85,7 @@ struct Announcer::Impl {
   SteadyTime mend_at{};
   SteadyTime follow_at{};  // at the latest
   std::string arrival_problem;
+  std::vector<TableRoute> wanted;    // as it was decided last
   std::vector<TableRoute> standing;  // in the table, as far as is known
   std::string route_problem;
   std::map<Prefix, std::vector<std::string>> communities;  // as they were told last
@@ -127,6 +126,7 @@ void Announcer::Impl::Turn() {
     }
     follow_at = announcements->due_at().value_or(SteadyTime::max());
     if (graceful_until > now) follow_at = std::min(follow_at, graceful_until);
+    wanted = announcements->routes();
   }
   if (table) KeepRoutes(now);
   if (due) Report();
@@ -208,31 +208,21 @@ void Announcer::Impl::CountArrivals(SteadyTime now) {
   }
   uint64_t counted = 0;
   for (const VerdictCount& verdict : *verdicts) counted += verdict.packets;
-  std::string problem = arrivals.Note(received, counted - std::min(counted, self_test.packets()));
-  if (problem != arrival_problem && !problem.empty()) LOG(ERROR) << "announcing: " << problem;
-  arrival_problem = std::move(problem);
+  LogOnce(kDoing, arrivals.Note(received, counted - std::min(counted, self_test.packets())), arrival_problem);
 }
 
 // Without a change, too, now and then: somebody may have removed one.
 void Announcer::Impl::KeepRoutes(SteadyTime now) {
-  const auto wanted = announcements->routes();
-  if (wanted == standing && now < mend_at) {
-    withdrawn = standing.empty();
-    return;
-  }
   if (now >= mend_at) {
     mend_at = now + kMend;
-    auto read = table->Read();
-    if (read) standing = std::move(*read);
+    if (auto read = table->Read(); read) standing = std::move(*read);
   }
-  const Status written = WriteRoutes();
-  LogOnce(written ? "" : written.error().message, route_problem);
+  LogOnce(kDoing, wanted == standing ? Status{} : WriteRoutes(), route_problem);
   withdrawn = standing.empty();
 }
 
 // What attracts less goes first; of a route whose metric changes the new one comes before the old one goes.
 Status Announcer::Impl::WriteRoutes() {
-  const auto wanted = announcements->routes();
   std::vector<TableRoute> added, removed, withdrawn_now, replaced;
   std::ranges::set_difference(wanted, standing, std::back_inserter(added));
   std::ranges::set_difference(standing, wanted, std::back_inserter(removed));
@@ -272,15 +262,15 @@ Announcer::Announcer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<Announcer>> Announcer::Start(const AnnounceOptions& options, Controller& controller,
                                                     Dataplane& dataplane) {
-  constexpr const char* kDoing = "announcing";
+  constexpr const char* kStarting = "announcing";
   auto client = NetlinkClient::OpenForDumps();
-  if (!client) return Context(kDoing, client.error());
+  if (!client) return Context(kStarting, client.error());
   auto links = NetlinkClient::Open();
-  if (!links) return Context(kDoing, links.error());
+  if (!links) return Context(kStarting, links.error());
   UniqueFd stop(eventfd(0, EFD_CLOEXEC));
-  if (!stop.valid()) return FailErrno(kDoing, errno);
+  if (!stop.valid()) return FailErrno(kStarting, errno);
   auto impl = std::make_unique<Impl>(options, controller, dataplane, std::move(*links), std::move(stop));
-  if (const auto begun = impl->Begin(std::move(*client)); !begun) return Context(kDoing, begun.error());
+  if (const auto begun = impl->Begin(std::move(*client)); !begun) return Context(kStarting, begun.error());
   impl->Turn();
   Impl& running = *impl;
   impl->thread = std::thread([&running] { running.Run(); });
