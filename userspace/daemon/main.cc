@@ -214,9 +214,6 @@ Status Serve(const DaemonOptions& options, ServiceManager& manager) {
     if (!started) return std::unexpected(started.error());
     hook = std::move(*started);
   }
-  auto server = Server::Start(std::move(*socket), {.admins = access.admins, .tls = access.tls, .tcp = std::move(tcp)},
-                              *controller, *dataplane);
-  if (!server) return std::unexpected(server.error());
   auto announcer = Announcer::Start(options.announce, *controller, *dataplane);
   if (!announcer) return std::unexpected(announcer.error());
   std::unique_ptr<Exporter> exporter;
@@ -225,6 +222,10 @@ Status Serve(const DaemonOptions& options, ServiceManager& manager) {
     if (!started) return std::unexpected(started.error());
     exporter = std::move(*started);
   }
+  // Last, so that who is answered knows that all else has started.
+  auto server = Server::Start(std::move(*socket), {.admins = access.admins, .tls = access.tls, .tcp = std::move(tcp)},
+                              *controller, *dataplane);
+  if (!server) return std::unexpected(server.error());
   if (access.seccomp)
     if (auto limited = LimitSystemCalls(); !limited) return limited;
 
@@ -236,10 +237,10 @@ Status Serve(const DaemonOptions& options, ServiceManager& manager) {
         {.hook = hook.get(), .announcer = options.announce.table != 0 ? announcer->get() : nullptr});
 
   controller->events().Close();  // ends what the server streams, and the hook
-  exporter.reset();
   server->reset();
-  hook.reset();
+  exporter.reset();
   announcer->reset();
+  hook.reset();
   checker->reset();
   interfaces->reset();
   controller.reset();
