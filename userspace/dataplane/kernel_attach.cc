@@ -6,6 +6,7 @@
 // same. Where the program stands alone the kernel replaces it in one step.
 #include <fmt/format.h>
 #include <net/if.h>
+#include <shunt/abi_config.h>
 
 #include <algorithm>
 #include <atomic>
@@ -80,18 +81,23 @@ void KernelDataplane::Impl::SetHandover(uint32_t word) const {
   std::atomic_ref(control.values()[0].handover).store(word, std::memory_order_release);
 }
 
+// One in a dispatcher. The kernel's tag would not do: settings are no part of it.
+bool KernelDataplane::Impl::IsThisVersion(const ProgramIdentity& beside) const {
+  if (!beside.UsesMap(OwnerMapId())) return false;
+  const auto config = object->ConstantIn<shunt_config>("config", beside.constants);
+  return config && config->instance == InstanceOf(options);
+}
+
 // Idle at first, unless it works somewhere already.
 Status KernelDataplane::Impl::PrepareHandover() {
-  const uint32_t instance = InstanceOf(options);
   for (const std::string& interface : options.interfaces) {
     auto presence = InspectXdp(interface, KnownPrograms());
     if (!presence && presence.error().kind == ErrorKind::kNotFound) continue;
     if (!presence) return std::unexpected(presence.error());
     if (!presence->dispatcher) continue;
-    for (const ProgramIdentity& there : presence->programs)
-      if (there.tag == program.identity.tag && there.UsesMap(OwnerMapId())) return {};
+    if (std::ranges::any_of(presence->programs, [&](const auto& there) { return IsThisVersion(there); })) return {};
   }
-  SetHandover(instance);
+  SetHandover(InstanceOf(options));
   return {};
 }
 

@@ -127,6 +127,7 @@ struct KernelDataplane::Impl {
   Result<std::vector<Attachment>> AttachAll();
   Result<std::optional<LockedFolder>> LockSet() const;
   void SetHandover(uint32_t word) const;
+  bool IsThisVersion(const ProgramIdentity& beside) const;
   Status PrepareHandover();
   Status HandOver(std::span<const InterfaceAttachment> attached);
   void UndoAttach(std::span<const InterfaceAttachment> attached, Error& error) const;
