@@ -147,8 +147,8 @@ news_is_lost() {
   lab_ip balancer1 neigh flush dev eth0
   expect_between "sockets that have lost events, the next hops' and perhaps the links'" "$(sockets_overrun)" 1 2
   kill -s CONT "$(lab_pid balancer1 shuntd)"
+  poll 20 has_program eth1 # until it has noticed, it tells of the one that is gone
   poll 20 is_attached eth1
-  has_program eth1
   poll 20 leads_to_the_new_mac
   http_ask client1 "$VIP4" 50 >"$SCRATCH/answers"
   expect_answers "$SCRATCH/answers" 50
