@@ -23,8 +23,7 @@ bgp_folder() { printf '%s/%s/bgp' "$LAB" "$1"; }
 # bgp_balancer_config N: the example is balancer 1's
 bgp_balancer_config() {
   local conf=$BGP_EXAMPLES/$BGP_KIND.conf
-  sed -e "s/\b10\.1\.1\./10.1.$1./g; s/2001:db8:b:1::/2001:db8:b:$1::/g" \
-    -e "s#/etc/bird/#$(bgp_folder "balancer$1")/#" "$conf" | bgp_log_here
+  sed -e "$(lab_balancer_sed "$1")" -e "s#/etc/bird/#$(bgp_folder "balancer$1")/#" "$conf" | bgp_log_here
 }
 
 # bgp_router_config N…: with these balancers; the example has 1 and 2, of which one is repeated for each
@@ -97,7 +96,6 @@ bgp_stop() {
 
 # bgp_router_up N…: instead of the routes that lab_up made; sessions with these balancers
 bgp_router_up() {
-  lab_in router sysctl -qw net.ipv4.fib_multipath_hash_policy=1 net.ipv6.fib_multipath_hash_policy=1
   lab_ip router route del 203.0.113.0/24
   lab_ip router -6 route del 2001:db8:1::/64
   mkdir -p "$(bgp_folder router)"
@@ -173,4 +171,11 @@ bgp_wait() {
     POLL_PAUSE_SECONDS=0.01 poll "$seconds" bgp_vip_goes_to "$address" "$wanted" ||
       { echo "$address goes to balancers '$(bgp_next_hops "$address")', not '$wanted'"; return 1; }
   done
+}
+
+# bgp_bfd_watches N: the router would notice by BFD that balancer N is gone. A session of BGP does not wait for that.
+bgp_bfd_watches() {
+  local command='show bfd sessions'
+  [[ $BGP_KIND == bird ]] || command='show bfd peers brief'
+  bgp_ask router "$command" | grep -qiE "(^| )10\.1\.$1\.2 .*\bup\b"
 }

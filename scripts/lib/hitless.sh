@@ -150,6 +150,13 @@ hitless_downloads_end() {
   rm "$LAB/places/all"
 }
 
+# hitless_traffic_up SECONDS: all of this, numbered packets for so long at most
+hitless_traffic_up() {
+  numbered_start "$1"
+  hitless_requests_up
+  hitless_downloads_up "$DOWNLOADS" "$DOWNLOAD_SECONDS"
+}
+
 # hitless_traffic_down: whatever of all this still runs, whole or not
 hitless_traffic_down() {
   local file client

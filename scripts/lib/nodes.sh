@@ -19,6 +19,9 @@ lab_node_addresses() { # NODE: its IPv4/length, the router's IPv4, the IPv6 pref
   esac
 }
 
+# lab_balancer_sed N: commands of sed that make of what is written for balancer 1 the same for balancer N
+lab_balancer_sed() { printf '%s' "s/\b10\.1\.1\./10.1.$1./g; s/2001:db8:b:1::/2001:db8:b:$1::/g"; }
+
 # Replies arrive by another link than requests leave (DSR): no reverse path check. Addresses are usable at once.
 LAB_NODE_SYSCTLS=(net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
   net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.conf.default.arp_notify=1

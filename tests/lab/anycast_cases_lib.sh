@@ -32,20 +32,6 @@ main_tables_are_clean() {
     "$(for n in 1 2; do lab_ip "balancer$n" route; lab_ip "balancer$n" -6 route; done | grep -E '^(blackhole )?(203\.0\.113|2001:db8:1:)' || true)" ""
 }
 
-everything_goes_on() {
-  numbered_start 600
-  hitless_requests_up
-  hitless_downloads_up "$DOWNLOADS" "$DOWNLOAD_SECONDS"
-  hitless_downloads_last "$DOWNLOAD_SECONDS"
-}
-
-everything_ends_whole() {
-  hitless_requests_down
-  hitless_downloads_end
-  expect_equal "failed requests" "$(hitless_failed)" 0
-  expect_between "short requests" "$(cat "$LAB"/requests[46] | wc -l)" 100 1000000
-}
-
 # Balancer 2 with another hash key: flows that the router sends there, once balancer 1 is gone, arrive elsewhere.
 another_key_moves_flows() {
   anycast_store 0x0bad0bad0bad0bad0bad0bad0bad0bad >"$SCRATCH/other.yaml"
@@ -112,21 +98,11 @@ router_sees_community() { # ADDRESS COUNT: so many routes have it
 
 # ---- balancers that are to be alike
 
-API_PORT=9870
-
-# certificate NAME EXTENSION: by the authority of this lab's API
-api_certificate() {
-  openssl req -newkey rsa:2048 -nodes -subj "/CN=$1" -keyout "$LAB/api/$1.key" -out "$LAB/api/$1.csr" 2>/dev/null
-  openssl x509 -req -in "$LAB/api/$1.csr" -CA "$LAB/api/ca.pem" -CAkey "$LAB/api/ca.key" -CAcreateserial -days 2 \
-    -extfile <(printf '%s\n' "$2") -out "$LAB/api/$1.pem" 2>/dev/null
-}
-
 api_certificates() {
   local n
-  mkdir "$LAB/api"
-  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout "$LAB/api/ca.key" -out "$LAB/api/ca.pem" 2>/dev/null
-  for n in 1 2 3; do api_certificate "balancer$n" "subjectAltName = IP:10.1.$n.2"; done
-  api_certificate operator "keyUsage = digitalSignature"
+  api_authority ca
+  for n in 1 2 3; do api_certificate "balancer$n" ca "balancer$n" "subjectAltName = IP:10.1.$n.2"; done
+  api_certificate operator ca operator
 }
 
 api_flags() { # N: one a line

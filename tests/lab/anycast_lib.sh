@@ -10,7 +10,8 @@
 #   failed   downloads that were not whole, short requests without their answer
 LAB_NODES=(client1 client2 router balancer1 balancer2 balancer3 real1 real2 real3 real4)
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-source "$SHUNT_ROOT/scripts/lib/hitless.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/hitless_lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/api_lib.sh"
 source "$SHUNT_ROOT/scripts/lib/bgp.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/anycast_cases_lib.sh"
 
@@ -131,13 +132,22 @@ daemon_killed_and_back() { # N
   expect_equal "changes of its routes" "$(grep "table $BGP_TABLE " "$LAB/balancer$1/monitor.log" || true)" ""
 }
 
+# bfd_has_to_notice N: what happens next
+bfd_has_to_notice() {
+  poll 10 bgp_bfd_watches "$1"
+  it_happens
+}
+
 speaker_killed() { bgp_signal "balancer$1" KILL; }
 speaker_back() { # N: what a supervisor does
   bgp_stop "balancer$1"
   it_happens
   bgp_balancer_up "$1"
 }
-speaker_frozen() { bgp_signal "balancer$1" STOP; }
+speaker_frozen() { # N
+  bfd_has_to_notice "$1"
+  bgp_signal "balancer$1" STOP
+}
 speaker_thawed() { bgp_signal "balancer$1" CONT; }
 
 link_down() { lab_ip "balancer$1" link set eth0 down; }
@@ -151,7 +161,8 @@ link_up() {
 }
 
 # Nothing gets through any more, and both ends believe that the link is up.
-link_silent() {
+link_silent() { # N
+  bfd_has_to_notice "$1"
   lab_in router nft "add table netdev silent;
     add chain netdev silent in { type filter hook ingress device to-balancer$1 priority 0; policy drop; };
     add chain netdev silent out { type filter hook egress device to-balancer$1 priority 0; policy drop; }"
@@ -217,7 +228,7 @@ anycast_story() { # bird|frr [FUNCTION]: with cases of this speaker's own, balan
   api_certificates
   it "two balancers with a speaker each share every VIP" all_comes_up
   ((FAILED == 0)) || finish # nothing that follows could work
-  it "$NUMBERED_RATE packets a second arrive, and $DOWNLOADS downloads are under way" everything_goes_on
+  it "$NUMBERED_RATE packets a second arrive, and $DOWNLOADS downloads are under way" everything_goes_on 600
   it "traffic spreads over both balancers" traffic_spreads "1 2"
   event "a balancer is added" "balancer added" "1 2 3" "$ANYCAST_SECONDS" balancer_added 3 1 2 3
   it "traffic spreads over three balancers" traffic_spreads "1 2 3"
@@ -241,7 +252,7 @@ anycast_story() { # bird|frr [FUNCTION]: with cases of this speaker's own, balan
   it "the communities of a VIP are told with it, and with no other" communities_are_told
   it "a VIP whose settings or ring differ on one balancer is named by the comparison" differences_are_named
   it "no VIP stands in the main table of a balancer" main_tables_are_clean
-  it "every download was whole, and every short request answered" everything_ends_whole
+  it "every download was whole, and every short request answered" everything_ends_whole 100
   it "the count sees flows that move, as they do to a balancer with another hash key" another_key_moves_flows
   anycast_table
   numbered_stop

@@ -4,7 +4,7 @@
 # daemon crashes, restarts, is upgraded and reconfigured in every way. Prints the table of what was lost, came twice,
 # moved or failed: all zeros. scripts/soak is the same for as long as one likes.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-source "$SHUNT_ROOT/scripts/lib/hitless.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/hitless_lib.sh"
 source "$SHUNT_ROOT/scripts/lib/hitless_events.sh"
 
 NUMBERED_RATE=2000 DOWNLOADS=1000 DOWNLOAD_SECONDS=60 RESTARTS=12
@@ -14,20 +14,6 @@ event() { # SENTENCE NAME FUNCTION [ARGUMENT…]
   local sentence=$1
   shift
   it "nobody notices $sentence" hitless_event "$@"
-}
-
-everything_goes_on() {
-  numbered_start 600
-  hitless_requests_up
-  hitless_downloads_up "$DOWNLOADS" "$DOWNLOAD_SECONDS"
-  hitless_downloads_last "$DOWNLOAD_SECONDS"
-}
-
-everything_ends_whole() {
-  hitless_requests_down
-  hitless_downloads_end
-  expect_equal "failed requests" "$(hitless_failed)" 0
-  expect_between "short requests" "$(cat "$LAB"/requests[46] | wc -l)" 400 1000000
 }
 
 # What was sent, and what the balancer says of it.
@@ -81,9 +67,9 @@ lab_daemon_start 1
 hitless_apply moving 10 10 10
 poll 20 hitless_resolved
 
-it "$NUMBERED_RATE packets a second arrive, and $DOWNLOADS downloads are under way" everything_goes_on
+it "$NUMBERED_RATE packets a second arrive, and $DOWNLOADS downloads are under way" everything_goes_on 600
 hitless_round event "$RESTARTS"
-it "every download was whole, and every short request answered" everything_ends_whole
+it "every download was whole, and every short request answered" everything_ends_whole 400
 it "the balancer has counted each numbered packet, and the verdicts add up" each_packet_is_counted
 hitless_table
 

@@ -4,7 +4,7 @@
 # remembered: its pins are adopted or migrated, nothing is lost, nothing moves, counts go on.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/counters_lib.sh"
-source "$SHUNT_ROOT/scripts/lib/hitless.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/hitless_lib.sh"
 source "$SHUNT_ROOT/scripts/lib/hitless_events.sh"
 
 OLD_COMMIT=be038020306d # pins of ABI version 2
@@ -59,16 +59,7 @@ serves() { # old|new
   daemon_start "$1"
   hitless_apply moving 10 10 10 10
   poll 20 hitless_resolved
-  numbered_start 300
-  hitless_requests_up
-  hitless_downloads_up "$DOWNLOADS" "$DOWNLOAD_SECONDS"
-  hitless_downloads_last "$DOWNLOAD_SECONDS"
-}
-
-everything_ends_whole() {
-  hitless_requests_down
-  hitless_downloads_end
-  expect_equal "failed requests" "$(hitless_failed)" 0
+  everything_goes_on 300
 }
 
 takes_over() { # SIGNAL [FLAG…]
@@ -103,7 +94,7 @@ gives_way() { # SIGNAL NAME
   expect_no_counter_backwards
   pins_are_todays
   hitless_event "$2: all slots settle" all_settle
-  everything_ends_whole
+  everything_ends_whole 1
 }
 
 # The older one adopts what is of its version, and refuses all else before it touches anything.
@@ -121,7 +112,7 @@ the_old_one_comes_back() {
   event_each_vip set 1 --weight=30
   hitless_event "the older daemon, and today's again" comes_back
   hitless_event "today's daemon again" takes_over TERM
-  everything_ends_whole
+  everything_ends_whole 1
 }
 
 # Larger tables than the pins were made with
@@ -133,7 +124,7 @@ capacities_grow() {
   expect_equal "flows that can be remembered" "$(ctl -o json | jq .max_flows)" 524288
   poll 10 some_remembered || { echo "$(remembered) flows are remembered"; return 1; }
   pins_are_todays
-  everything_ends_whole
+  everything_ends_whole 1
 }
 
 test_lab

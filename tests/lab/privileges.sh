@@ -5,12 +5,13 @@
 # Debian's base system stand for the daemon's own, for an admin, for a reader and for a stranger.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/health_lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/api_lib.sh"
 
 OWN=daemon ADMIN=backup READER=games STRANGER=news
 KINDS=(tcp http https http2 grpc udp dns tls icmp exec)
 KEPT=000000c000003000     # CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON, CAP_BPF
 STARTER=00000000000000e0  # CAP_KILL, CAP_SETGID, CAP_SETUID
-API_PORT=9870 BALANCER4=10.1.1.2
+BALANCER4=10.1.1.2
 HIDDEN_VIP=203.0.113.99:80/tcp LARGE_VIP=203.0.113.98:80/tcp
 
 # What systemd's unit makes: a folder in which the daemon may replace its store, and a bpffs that only root may enter.
@@ -184,22 +185,13 @@ stranger_is_kept_out() {
 
 # ---- TLS
 
-certificate() { # NAME CA SUBJECT [EXTENSION]
-  openssl req -newkey rsa:2048 -nodes -subj "/CN=$3" -keyout "$LAB/api/$1.key" -out "$LAB/api/$1.csr" 2>/dev/null
-  openssl x509 -req -in "$LAB/api/$1.csr" -CA "$LAB/api/$2.pem" -CAkey "$LAB/api/$2.key" -CAcreateserial -days 2 \
-    -extfile <(printf '%s\n' "${4:-keyUsage = digitalSignature}") -out "$LAB/api/$1.pem" 2>/dev/null
-}
-
 certificates() {
-  local ca
-  mkdir "$LAB/api"
-  for ca in ca wrong-ca; do
-    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$ca" -keyout "$LAB/api/$ca.key" -out "$LAB/api/$ca.pem" 2>/dev/null
-  done
-  certificate server ca balancer1 "subjectAltName = IP:$BALANCER4"
-  certificate admin ca operations
-  certificate reader ca dashboard
-  certificate wrong wrong-ca operations
+  api_authority ca
+  api_authority wrong-ca
+  api_certificate server ca balancer1 "subjectAltName = IP:$BALANCER4"
+  api_certificate admin ca operations
+  api_certificate reader ca dashboard
+  api_certificate wrong wrong-ca operations
   chown "$OWN" "$LAB/api/server.key"
   chmod 0600 "$LAB/api/server.key"
 }
@@ -244,7 +236,7 @@ tls_handshake() {
 }
 
 tls_reloads() {
-  certificate server2 ca balancer1 "subjectAltName = IP:$BALANCER4"
+  api_certificate server2 ca balancer1 "subjectAltName = IP:$BALANCER4"
   chown "$OWN" "$LAB/api/server2.key"
   chmod 0600 "$LAB/api/server2.key"
   mv "$LAB/api/server2.key" "$LAB/api/server.key"
