@@ -14,21 +14,13 @@ using Announce = v1::Announce;
 
 constexpr uint32_t kPercent = 100;
 
-// One option with a value, and where its value goes.
-struct AnnounceOption {
-  const char* name;
-  const char* type;
-  const char* help;
-  void (*set)(Words& words, const char* name, const std::string& text, Announce& announce);
-};
-
 // The positions of the names are the numbers of the enums; `default` is unspecified.
 v1::StepDown StepOf(Words& words, const char* name, const std::string& text) {
   return static_cast<v1::StepDown>(words.Choice(name, text, {"default", "withdraw", "lower"}));
 }
 
 // In the order of --help.
-constexpr AnnounceOption kOptions[] = {
+constexpr ValueOption<Announce> kOptions[] = {
     {"--announce", "up|down|default", "down: never announced, whatever its health",
      [](Words& words, const char* name, const std::string& text, Announce& announce) {
        announce.set_state(static_cast<v1::AnnounceState>(words.Choice(name, text, {"default", "up", "down"})));
@@ -63,13 +55,10 @@ constexpr AnnounceOption kOptions[] = {
      }},
     {"--prefix", "PREFIX", "what is announced, and holds the VIP; default: its address alone",
      [](Words& words, const char* name, const std::string& text, Announce& announce) {
-       if (text != "default") {
-         const auto prefix = Prefix::Parse(text);
-         if (!prefix) return words.Note(std::string(name) + ": " + prefix.error().message);
-         announce.set_prefix(prefix->ToString());
-       } else {
-         announce.set_prefix("");
-       }
+       if (text == "default") return announce.set_prefix("");
+       const auto prefix = Prefix::Parse(text);
+       if (!prefix) return words.Note(std::string(name) + ": " + prefix.error().message);
+       announce.set_prefix(prefix->ToString());
      }},
     {"--hold", "TIME", "from a loss to the next announcement, doubled by each that follows soon; e.g. 5s",
      [](Words& words, const char* name, const std::string& text, Announce& announce) {
@@ -80,14 +69,11 @@ constexpr AnnounceOption kOptions[] = {
        announce.set_max_hold_seconds(words.Seconds(name, text, 0, kMaxHoldSeconds));
      }},
 };
-static_assert(std::size(kOptions) == AnnounceWords::kOptions);
 
 }  // namespace
 
 void AddAnnounceOptions(CLI::App& verb, AnnounceWords& words) {
-  for (size_t i = 0; i < std::size(kOptions); ++i) {
-    verb.add_option(kOptions[i].name, words.values[i], kOptions[i].help)->type_name(kOptions[i].type);
-  }
+  AddValueOptions(verb, kOptions, words.values);
   AddSwitch(verb, "--required,!--no-required", words.required,
             "the prefix of several VIPs is announced only while this one may be");
   verb.add_option("--community", words.communities,
@@ -98,14 +84,11 @@ void AddAnnounceOptions(CLI::App& verb, AnnounceWords& words) {
 
 std::optional<v1::Announce> AnnounceOf(const AnnounceWords& given, Words& words) {
   Announce announce;
-  for (size_t i = 0; i < std::size(kOptions); ++i) {
-    if (given.values[i]) kOptions[i].set(words, kOptions[i].name, *given.values[i], announce);
-  }
+  const bool any = SetValues(kOptions, given.values, words, announce) || given.required || !given.communities.empty();
   if (given.required) announce.set_required(*given.required);
   for (const std::string& community : given.communities)
     announce.add_communities(community == "default" ? "" : community);
-  if (announce.ByteSizeLong() == 0) return std::nullopt;
-  return announce;
+  return any ? std::optional(announce) : std::nullopt;
 }
 
 }  // namespace shunt::ctl

@@ -3,24 +3,20 @@
 // daemon says, model/validate_announce.cc).
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tools/shuntctl/value_options.h"
 #include "tools/shuntctl/words.h"
 #include "userspace/model/config.pb.h"
-
-namespace CLI {
-class App;
-}
 
 namespace shunt::ctl {
 
 // What stood on the command line.
 struct AnnounceWords {
   static constexpr size_t kOptions = 11;
-  std::array<std::optional<std::string>, kOptions> values;  // in the order of the options
+  OptionValues<kOptions> values;
   std::vector<std::string> communities;
   std::optional<bool> required;
 };

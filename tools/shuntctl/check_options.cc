@@ -14,14 +14,6 @@ using Check = v1::HealthCheck;
 
 constexpr uint32_t kMaxPort = 65535;
 
-// One option with a value, and where its value goes.
-struct CheckOption {
-  const char* name;
-  const char* type;
-  const char* help;
-  void (*set)(Words& words, const char* name, const std::string& text, Check& check);
-};
-
 // The positions of the names are the numbers of the enums; `default` is unspecified.
 constexpr const char* kKinds = "none|tcp|http|https|http2|grpc|udp|dns|tls|icmp|exec|default";
 void SetKind(Words& words, const char* name, const std::string& text, Check& check) {
@@ -47,7 +39,7 @@ void SetDnsType(Words& words, const char* name, const std::string& text, Check& 
 }
 
 // In the order of --help.
-constexpr CheckOption kOptions[] = {
+constexpr ValueOption<Check> kOptions[] = {
     {"--check", kKinds, "how the reals are asked whether they serve; default: as the defaults say", SetKind},
     {"--check-via", "tunnel|direct", "tunnel: to the VIP in the outer header that data gets; direct: to the real",
      SetVia},
@@ -112,14 +104,11 @@ constexpr CheckOption kOptions[] = {
     {"--check-user", "NAME", "exec: who runs the program; default nobody",
      [](Words&, const char*, const std::string& text, Check& check) { check.set_user(text); }},
 };
-static_assert(std::size(kOptions) == CheckWords::kOptions);
 
 }  // namespace
 
 void AddCheckOptions(CLI::App& verb, CheckWords& words) {
-  for (size_t i = 0; i < std::size(kOptions); ++i) {
-    verb.add_option(kOptions[i].name, words.values[i], kOptions[i].help)->type_name(kOptions[i].type);
-  }
+  AddValueOptions(verb, kOptions, words.values);
   AddSwitch(verb, "--check-tls,!--check-no-tls", words.tls, "http2, grpc: over TLS");
   AddSwitch(verb, "--check-verify,!--check-no-verify", words.verify, "TLS: whether the certificate is verified");
   verb.add_option("--check-command", words.command,
@@ -132,12 +121,8 @@ void AddCheckOptions(CLI::App& verb, CheckWords& words) {
 
 std::optional<v1::HealthCheck> CheckOf(const CheckWords& given, Words& words) {
   Check check;
-  bool any = given.tls || given.verify || !given.command.empty();
-  for (size_t i = 0; i < std::size(kOptions); ++i) {
-    if (!given.values[i]) continue;
-    kOptions[i].set(words, kOptions[i].name, *given.values[i], check);
-    any = true;
-  }
+  const bool any =
+      SetValues(kOptions, given.values, words, check) || given.tls || given.verify || !given.command.empty();
   if (given.tls) check.set_tls(*given.tls);
   if (given.verify) check.set_tls_verify(*given.verify);
   for (const std::string& word : given.command) check.add_command(word);

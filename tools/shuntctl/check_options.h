@@ -3,24 +3,20 @@
 // Not here: which of them go together (the daemon says, model/validate_health.cc).
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tools/shuntctl/value_options.h"
 #include "tools/shuntctl/words.h"
 #include "userspace/model/config.pb.h"
-
-namespace CLI {
-class App;
-}
 
 namespace shunt::ctl {
 
 // What stood on the command line.
 struct CheckWords {
   static constexpr size_t kOptions = 26;
-  std::array<std::optional<std::string>, kOptions> values;  // in the order of the options
+  OptionValues<kOptions> values;
   std::vector<std::string> command;
   std::optional<bool> tls;
   std::optional<bool> verify;

@@ -47,11 +47,13 @@ const char* Words(Difference difference) {
 
 std::string Hex(uint64_t digest) { return fmt::format("{:016x}", digest); }
 
-DesiredState StateOf(const v1::Config& config) {
+// What concerns one VIP: itself, and what is said of all.
+DesiredState PartOf(const v1::Config& config, const std::string& vip) {
   DesiredState state;
   static_cast<void>(FromProto(config, state));  // of a daemon, which validated it
   state.hash_key = {};                          // shown to admins alone; its id is compared
   state.host.reset();
+  std::erase_if(state.vips, [&](const auto& entry) { return entry.first.ToString() != vip; });
   return state;
 }
 
@@ -106,14 +108,7 @@ Comparison Compare(const v1::Digests& own, const std::vector<PeerAnswer>& peers)
 }
 
 std::vector<std::string> SettingsLines(const std::string& vip, const v1::Config& here, const v1::Config& there) {
-  std::vector<std::string> lines = Diff(StateOf(here), StateOf(there));
-  // Those of other VIPs are told with them; those of no VIP concern all.
-  std::erase_if(lines, [&](const std::string& line) {
-    const bool of_a_vip = line.substr(1).starts_with(" vip ") || line.substr(1).starts_with(" real ");
-    const size_t start = line.find(' ', 2);
-    return of_a_vip && line.compare(start + 1, vip.size(), vip) != 0;
-  });
-  return lines;
+  return Diff(PartOf(here, vip), PartOf(there, vip));
 }
 
 std::vector<std::string> RingLines(const std::string& vip, const v1::State& here, const v1::State& there) {

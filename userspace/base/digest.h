@@ -11,10 +11,11 @@
 namespace shunt {
 
 inline constexpr uint64_t kDigestOfNothing = 0xcbf29ce484222325;
+inline constexpr uint64_t kDigestPrime = 0x100000001b3;
 
 // `digest`: of what stands before these bytes.
 inline uint64_t Digest(std::span<const std::byte> bytes, uint64_t digest = kDigestOfNothing) {
-  for (const std::byte byte : bytes) digest = (digest ^ std::to_integer<uint64_t>(byte)) * 0x100000001b3;
+  for (const std::byte byte : bytes) digest = (digest ^ std::to_integer<uint64_t>(byte)) * kDigestPrime;
   return digest;
 }
 

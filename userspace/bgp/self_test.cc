@@ -8,12 +8,12 @@
 #include <span>
 #include <vector>
 
+#include "userspace/dataplane/frame_parser.h"
 #include "userspace/dataplane/packet_model.h"
 
 namespace shunt {
 namespace {
 
-constexpr size_t kEthernetBytes = 14;
 constexpr uint16_t kAnyPort = 80;  // of a VIP that has every port
 // One flow may meet a real without a next hop, while the others go on.
 constexpr uint16_t kFlows = 8;
@@ -40,20 +40,13 @@ IpAddress SourceFor(const IpAddress& destination) {
 
 // The destination of the outer header, if there is one around exactly this packet.
 std::optional<IpAddress> OuterDestination(std::span<const uint8_t> frame, std::span<const uint8_t> inner) {
-  constexpr size_t kIpv4Header = 20, kIpv4Destination = 16, kIpv6Header = 40, kIpv6Destination = 24;
-  if (frame.size() < kEthernetBytes + kIpv4Header) return std::nullopt;
-  const auto outer = frame.subspan(kEthernetBytes);
-  const bool ipv4 = outer[0] >> 4 == 4;
-  const size_t header = ipv4 ? kIpv4Header : kIpv6Header;
-  if (outer.size() != header + inner.size() || !std::ranges::equal(outer.subspan(header), inner)) return std::nullopt;
-  if (ipv4) {
-    std::array<uint8_t, 4> bytes{};
-    std::ranges::copy(outer.subspan(kIpv4Destination, bytes.size()), bytes.begin());
-    return IpAddress::FromIpv4(bytes);
-  }
-  IpAddress::Bytes bytes{};
-  std::ranges::copy(outer.subspan(kIpv6Destination, bytes.size()), bytes.begin());
-  return IpAddress(bytes);
+  constexpr size_t kIpv4Header = 20, kIpv6Header = 40;
+  const ParsedFrame outer = ParseFrame(frame, 0);
+  if (outer.pass != 0) return std::nullopt;
+  const size_t header = outer.family == Family::kIpv4 ? kIpv4Header : kIpv6Header;
+  if (frame.size() < outer.ip_offset + header) return std::nullopt;
+  if (!std::ranges::equal(frame.subspan(outer.ip_offset + header), inner)) return std::nullopt;
+  return outer.destination;
 }
 
 bool IsReal(const PlannedVip& vip, const IpAddress& address) {

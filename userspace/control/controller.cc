@@ -66,6 +66,8 @@ struct Controller::Impl {
   InterfaceReport interfaces;
   std::shared_ptr<const AnnounceReport> announcements = std::make_shared<const AnnounceReport>();
 
+  Digests digests;
+
   std::mutex health_mutex;  // guards what follows
   std::vector<HealthChange> judged;
   std::shared_ptr<const HealthReport> health = std::make_shared<const HealthReport>();
@@ -299,6 +301,8 @@ std::shared_ptr<const AnnounceReport> Controller::announcements() const {
   const std::lock_guard lock(impl_->reports_mutex);
   return impl_->announcements;
 }
+
+std::map<VipKey, VipDigest> Controller::DigestsOf(const Snapshot& snapshot) { return impl_->digests.Of(snapshot); }
 
 EventLog& Controller::events() { return impl_->events; }
 

@@ -6,12 +6,14 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "userspace/base/result.h"
 #include "userspace/control/announce_report.h"
+#include "userspace/control/digests.h"
 #include "userspace/control/event_log.h"
 #include "userspace/control/health_report.h"
 #include "userspace/control/interface_report.h"
@@ -75,7 +77,9 @@ class Controller {
   std::shared_ptr<const HealthReport> health() const;           // any thread; never null
   InterfaceReport interfaces() const;                           // any thread
   std::shared_ptr<const AnnounceReport> announcements() const;  // any thread; never null
-  EventLog& events();                                           // any thread
+  // Of a snapshot; the rings' are remembered between calls.
+  std::map<VipKey, VipDigest> DigestsOf(const Snapshot& snapshot);  // any thread
+  EventLog& events();                                               // any thread
 
  private:
   struct Impl;

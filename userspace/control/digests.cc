@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/control/digests.h"
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -19,7 +20,7 @@ uint64_t RingDigest(const PlannedVip& vip) {
   for (const auto& [index, real] : vip.reals) by_index[index] = DigestOf(real.address);
   uint64_t digest = kDigestOfNothing;
   for (const RingSlot& slot : *vip.ring) {
-    digest = (digest ^ by_index[slot.current_real]) * 0x100000001b3;
+    digest = (digest ^ by_index[slot.current_real]) * kDigestPrime;
     digest ^= digest >> 32;
   }
   return digest;
@@ -49,14 +50,11 @@ std::map<VipKey, VipDigest> Digests::Of(const Snapshot& snapshot) {
     if (desired == snapshot.desired.vips.end()) continue;
     Known& known = known_[key];
     if (known.ring != vip.ring) known = {.ring = vip.ring, .digest = RingDigest(vip)};
-    uint32_t moving = 0;
-    for (const UnsettledSlot& slot : vip.unsettled) {
-      const RingSlot& state = (*vip.ring)[slot.slot];
-      moving += state.previous_real != state.current_real ? 1 : 0;
-    }
+    const auto moving = std::ranges::count_if(
+        vip.unsettled, [&](const UnsettledSlot& unsettled) { return IsMoving((*vip.ring)[unsettled.slot]); });
     digests[key] = {.ring = known.digest,
                     .settings = SettingsDigest(snapshot.desired, key, desired->second),
-                    .moving_slots = moving};
+                    .moving_slots = static_cast<uint32_t>(moving)};
   }
   return digests;
 }

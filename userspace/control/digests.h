@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What two balancers of the same VIPs must have alike, short enough to compare: each VIP's ring and settings, and the
-// hash key. Equal rings send every flow to the same real, whichever balancer ECMP chooses. For rpc and metrics; any
-// thread. Not here: comparing (tools/shuntctl).
+// hash key. Equal rings send every flow to the same real, whichever balancer ECMP chooses. Handed out by the controller
+// to rpc and metrics; any thread. Not here: comparing (tools/shuntctl).
 #pragma once
 
 #include <cstdint>

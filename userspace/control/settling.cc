@@ -15,7 +15,7 @@ enum class SlotState { kStable, kSettled, kMoving };
 
 SlotState StateOf(const RingSlot& slot) {
   if (slot.previous_real == 0) return SlotState::kStable;
-  return slot.previous_real == slot.current_real ? SlotState::kSettled : SlotState::kMoving;
+  return IsMoving(slot) ? SlotState::kMoving : SlotState::kSettled;
 }
 
 SteadyTime SettlesAt(const UnsettledSlot& unsettled, seconds settle, std::optional<SteadyTime> last_refusal) {

@@ -182,8 +182,7 @@ AnnounceOptions ReadAnnounceFlags(Problems& problems) {
   options.table = FLAGS_announce_table;
   if (options.table >= kFirstOfKernel && options.table <= kLastOfKernel) {
     problems.push_back(
-        fmt::format("--announce_table: {} is a table that the kernel forwards by; expected another number, "
-                    "e.g. 83",
+        fmt::format("--announce_table: {} is a table that the kernel forwards by; expected another number, e.g. 83",
                     options.table));
   }
   options.protocol =

@@ -24,8 +24,7 @@ DEFINE_string(user, "",
 DEFINE_string(
     program_users, "nobody",
     "unless root runs shuntd without --user: names of the users, separated by commas, who may run programs (checks "
-    "of kind exec); the "
-    "user of the event hook is always one of them");
+    "of kind exec); the user of the event hook is always one of them");
 DEFINE_string(admins, "",
               "names of users, separated by commas, who may change things over the socket, like root and shuntd's own "
               "user; others who can open it may read");

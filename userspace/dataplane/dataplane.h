@@ -68,6 +68,8 @@ struct RealWrite {
   RealEntry real;
 };
 
+inline constexpr size_t kEthernetBytes = 14;  // of its header, without VLAN tags; a shorter frame is none
+
 struct FrameResult {
   uint32_t verdict = 0;        // see verdict.h
   std::vector<uint8_t> frame;  // as it leaves; unchanged unless the verdict is *_ENCAPSULATED

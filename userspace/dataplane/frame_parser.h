@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first stage of the packet model: one Ethernet frame → what the later stages ask about it. Written from the
 // rules "PASS until it is ours" and "Opening packets" in bpf/README.md, not from the program. Pure; called by
-// packet_model.cc alone. Not here: tables, and whether a packet is for a VIP.
+// packet_model.cc, and by bgp/ for what comes back of its own packets. Not here: tables, and whether a packet is for a
+// VIP.
 #pragma once
 
 #include <cstdint>

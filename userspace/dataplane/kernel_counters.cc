@@ -16,8 +16,7 @@
 namespace shunt {
 namespace {
 
-constexpr size_t kShortestFrame = 14;  // an Ethernet header
-constexpr size_t kRoomBytes = 64;      // more than any outer header
+constexpr size_t kRoomBytes = 64;  // more than any outer header
 
 Traffic Decode(const shunt_traffic& traffic) { return {traffic.packets, traffic.bytes, traffic.new_flows}; }
 
@@ -164,10 +163,10 @@ Status KernelDataplane::TurnFlowEstimates() {
 // The kernel tells the XDP action, of which several verdicts share one; so the verdict is the counter that rose.
 // That needs silence otherwise: with packets coming in at the same time this fails and says so.
 Result<FrameResult> KernelDataplane::RunFrame(std::span<const uint8_t> frame, uint32_t ingress_ifindex) {
-  if (frame.size() < kShortestFrame) {
+  if (frame.size() < kEthernetBytes) {
     return Fail(ErrorKind::kInvalid,
                 fmt::format("running the program on a frame of {} bytes: an Ethernet header has {}", frame.size(),
-                            kShortestFrame));
+                            kEthernetBytes));
   }
   const std::scoped_lock lock(impl_->run_mutex);
   auto before = ReadVerdicts();

@@ -38,13 +38,11 @@ Result<BpfMap> OpenOlderMap(const std::string& folder, const std::string& name) 
   return BpfMap::CreateArray(name, shape);
 }
 
-bool Moves(const RingSlot& slot) { return slot.previous_real != 0 && slot.previous_real != slot.current_real; }
-
 // The slots that change.
 std::vector<uint32_t> Hold(Ring& ring) {
   std::vector<uint32_t> held;
   for (uint32_t number = 0; number < ring.size(); ++number) {
-    if (!Moves(ring[number]) || ring[number].hold) continue;
+    if (!IsMoving(ring[number]) || ring[number].hold) continue;
     ring[number].hold = true;
     held.push_back(number);
   }

@@ -13,8 +13,6 @@
 namespace shunt {
 namespace {
 
-constexpr size_t kEthernetBytes = 14;
-
 void AddTo(Traffic& sum, const Traffic& more) {
   sum.packets += more.packets;
   sum.bytes += more.bytes;

@@ -28,6 +28,11 @@ struct RingSlot {
   bool operator==(const RingSlot&) const = default;
 };
 using Ring = std::vector<RingSlot>;
+
+inline bool IsMoving(const RingSlot& slot) {
+  return slot.previous_real != 0 && slot.previous_real != slot.current_real;
+}
+
 inline constexpr uint16_t kMaxRealIndex = 32767;
 
 // A slot that is not stable.

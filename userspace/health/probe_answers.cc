@@ -18,7 +18,6 @@ using grpc::health::v1::HealthCheckResponse;
 
 constexpr int kMaxAddresses = 64;  // of an answer that are looked at
 constexpr std::string_view kRcodeNames[] = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"};
-constexpr size_t kFrameHeaderBytes = 5;  // gRPC's, in front of each message: not compressed, and its length
 
 bool HoldsAddress(std::string_view text, const IpAddress& wanted) {
   const auto* message = reinterpret_cast<const unsigned char*>(text.data());
@@ -42,11 +41,11 @@ bool HoldsAddress(std::string_view text, const IpAddress& wanted) {
 
 // The message in a body that is one frame, and nothing else.
 bool ReadFrame(std::string_view body, HealthCheckResponse& response) {
-  if (body.size() < kFrameHeaderBytes || body[0] != 0) return false;
+  if (body.size() < kGrpcHeaderBytes || body[0] != 0) return false;
   size_t length = 0;
-  for (size_t i = 1; i < kFrameHeaderBytes; ++i) length = length << 8 | static_cast<uint8_t>(body[i]);
-  return body.size() == kFrameHeaderBytes + length &&
-         response.ParseFromArray(body.data() + kFrameHeaderBytes, static_cast<int>(length));
+  for (size_t i = 1; i < kGrpcHeaderBytes; ++i) length = length << 8 | static_cast<uint8_t>(body[i]);
+  return body.size() == kGrpcHeaderBytes + length &&
+         response.ParseFromArray(body.data() + kGrpcHeaderBytes, static_cast<int>(length));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 namespace shunt {
 
 inline constexpr size_t kDnsHeaderBytes = 12;
+inline constexpr size_t kGrpcHeaderBytes = 5;  // in front of each message: not compressed, and its length
 
 // Of a message that has a header: it tells of no error and holds `expected`, an address, unless that is empty.
 std::string DnsProblem(std::string_view message, const std::string& expected);

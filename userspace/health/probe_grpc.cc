@@ -22,8 +22,6 @@ namespace {
 
 using grpc::health::v1::HealthCheckRequest;
 
-// In front of each message: not compressed, and its length.
-constexpr size_t kFrameHeaderBytes = 5;
 constexpr std::string_view kStatusNames[] = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
@@ -34,7 +32,7 @@ std::string MakeFrame(const std::string& service) {
   HealthCheckRequest request;
   request.set_service(service);
   const std::string message = request.SerializeAsString();
-  std::string frame(kFrameHeaderBytes, '\0');
+  std::string frame(kGrpcHeaderBytes, '\0');
   for (size_t i = 0; i < 4; ++i) frame[1 + i] = static_cast<char>(message.size() >> (8 * (3 - i)) & 0xff);
   return frame + message;
 }

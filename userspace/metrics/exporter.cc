@@ -30,7 +30,7 @@ class Scraper {
   Scraper(std::string version, Controller& controller, Dataplane& dataplane)
       : version_(std::move(version)), controller_(controller), dataplane_(dataplane) {}
 
-  MetricFamilies Collect() {
+  MetricFamilies Collect() const {
     const auto snapshot = controller_.snapshot();
     MetricFamilies families = ObservedFamilies(*snapshot);
     const auto add = [&](MetricFamilies more) { std::ranges::move(more, std::back_inserter(families)); };
@@ -52,7 +52,7 @@ class Scraper {
     add(HealthFamilies(*snapshot, *controller_.health(), controller_.events().CountsByKind()));
     add(HostFamilies(*snapshot, controller_.interfaces()));
     add(AnnounceFamilies(*controller_.announcements()));
-    add(DigestFamilies(digests_.Of(*snapshot), HashKeyId(snapshot->desired.hash_key)));
+    add(DigestFamilies(controller_.DigestsOf(*snapshot), HashKeyId(snapshot->desired.hash_key)));
     add(ExporterFamilies(version_, errors));
     return families;
   }
@@ -61,7 +61,6 @@ class Scraper {
   const std::string version_;
   Controller& controller_;
   Dataplane& dataplane_;
-  Digests digests_;
 };
 
 // One answer, whole; the connection ends, as few ask and seldom.

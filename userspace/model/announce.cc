@@ -27,8 +27,6 @@ std::string TextOf(const AnnounceSettings& settings) {
   return value ? Text(*value) : std::string();
 }
 
-uint8_t WholeLength(const IpAddress& address) { return address.family() == Family::kIpv4 ? 32 : 128; }
-
 }  // namespace
 
 std::string_view ToString(AnnounceState state) { return state == AnnounceState::kUp ? "up" : "down"; }
@@ -56,7 +54,7 @@ AnnouncePolicy PolicyOf(const AnnounceSettings& defaults, const AnnounceSettings
   take(&S::on_drain, policy.on_drain);
   take(&S::required, policy.required);
   take(&S::preference, policy.preference);
-  policy.prefix = {.address = address, .length = WholeLength(address)};
+  policy.prefix = {.address = address, .length = AddressBits(address.family())};
   take(&S::prefix, policy.prefix);
   take(&S::hold_seconds, policy.hold_seconds);
   take(&S::max_hold_seconds, policy.max_hold_seconds);

@@ -3,40 +3,21 @@
 
 #include <utility>
 
-#include "userspace/model/health_proto.h"
+#include "userspace/model/enum_proto.h"
 
 namespace shunt {
 namespace {
 
 using Problems = std::vector<Problem>;
 
-std::optional<AnnounceState> StateFrom(v1::AnnounceState state, const std::string& path, Problems& problems) {
-  switch (state) {
-    case v1::ANNOUNCE_STATE_UNSPECIFIED:
-      return std::nullopt;
-    case v1::ANNOUNCE_STATE_UP:
-      return AnnounceState::kUp;
-    case v1::ANNOUNCE_STATE_DOWN:
-      return AnnounceState::kDown;
-    default:
-      AddUnknownValue(state, path + ".state", problems);
-      return std::nullopt;
-  }
-}
-
-std::optional<StepDown> StepDownFrom(v1::StepDown step, const std::string& path, Problems& problems) {
-  switch (step) {
-    case v1::STEP_DOWN_UNSPECIFIED:
-      return std::nullopt;
-    case v1::STEP_DOWN_WITHDRAW:
-      return StepDown::kWithdraw;
-    case v1::STEP_DOWN_LOWER:
-      return StepDown::kLower;
-    default:
-      AddUnknownValue(step, path, problems);
-      return std::nullopt;
-  }
-}
+constexpr std::pair<AnnounceState, v1::AnnounceState> kStates[] = {
+    {AnnounceState::kUp, v1::ANNOUNCE_STATE_UP},
+    {AnnounceState::kDown, v1::ANNOUNCE_STATE_DOWN},
+};
+constexpr std::pair<StepDown, v1::StepDown> kSteps[] = {
+    {StepDown::kWithdraw, v1::STEP_DOWN_WITHDRAW},
+    {StepDown::kLower, v1::STEP_DOWN_LOWER},
+};
 
 std::optional<Prefix> PrefixFrom(const std::string& text, const std::string& path, Problems& problems) {
   if (text.empty()) return std::nullopt;
@@ -46,20 +27,18 @@ std::optional<Prefix> PrefixFrom(const std::string& text, const std::string& pat
   return std::nullopt;
 }
 
-v1::StepDown ToProto(StepDown step) { return step == StepDown::kLower ? v1::STEP_DOWN_LOWER : v1::STEP_DOWN_WITHDRAW; }
-
 }  // namespace
 
 void FromProto(const v1::Announce& message, const std::string& path, AnnounceSettings& settings, Problems& problems) {
-  if (message.has_state()) settings.state = StateFrom(message.state(), path, problems);
+  if (message.has_state()) settings.state = ValueOf(kStates, message.state(), path + ".state", problems);
   if (message.has_min_reals()) settings.min_reals = message.min_reals();
   if (message.has_min_percent()) settings.min_percent = message.min_percent();
   if (message.has_return_reals()) settings.return_reals = message.return_reals();
   if (message.has_return_percent()) settings.return_percent = message.return_percent();
   if (message.has_on_unhealthy()) {
-    settings.on_unhealthy = StepDownFrom(message.on_unhealthy(), path + ".on_unhealthy", problems);
+    settings.on_unhealthy = ValueOf(kSteps, message.on_unhealthy(), path + ".on_unhealthy", problems);
   }
-  if (message.has_on_drain()) settings.on_drain = StepDownFrom(message.on_drain(), path + ".on_drain", problems);
+  if (message.has_on_drain()) settings.on_drain = ValueOf(kSteps, message.on_drain(), path + ".on_drain", problems);
   if (message.has_required()) settings.required = message.required();
   if (message.has_preference()) settings.preference = message.preference();
   if (message.has_prefix()) settings.prefix = PrefixFrom(message.prefix(), path, problems);
@@ -74,15 +53,13 @@ void FromProto(const v1::Announce& message, const std::string& path, AnnounceSet
 
 v1::Announce ToProto(const AnnounceSettings& settings) {
   v1::Announce message;
-  if (settings.state) {
-    message.set_state(*settings.state == AnnounceState::kUp ? v1::ANNOUNCE_STATE_UP : v1::ANNOUNCE_STATE_DOWN);
-  }
+  if (settings.state) message.set_state(MessageOf(kStates, *settings.state));
   if (settings.min_reals) message.set_min_reals(*settings.min_reals);
   if (settings.min_percent) message.set_min_percent(*settings.min_percent);
   if (settings.return_reals) message.set_return_reals(*settings.return_reals);
   if (settings.return_percent) message.set_return_percent(*settings.return_percent);
-  if (settings.on_unhealthy) message.set_on_unhealthy(ToProto(*settings.on_unhealthy));
-  if (settings.on_drain) message.set_on_drain(ToProto(*settings.on_drain));
+  if (settings.on_unhealthy) message.set_on_unhealthy(MessageOf(kSteps, *settings.on_unhealthy));
+  if (settings.on_drain) message.set_on_drain(MessageOf(kSteps, *settings.on_drain));
   if (settings.required) message.set_required(*settings.required);
   if (settings.preference) message.set_preference(*settings.preference);
   if (settings.prefix) message.set_prefix(settings.prefix->ToString());

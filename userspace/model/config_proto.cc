@@ -8,8 +8,10 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "userspace/model/announce_proto.h"
+#include "userspace/model/enum_proto.h"
 
 namespace shunt {
 namespace {
@@ -36,21 +38,19 @@ std::optional<HashKey> HashKeyFrom(const std::string& text, Problems& problems) 
   return key;
 }
 
-std::optional<Tracking> TrackingFrom(v1::Tracking value, const std::string& path, Problems& problems) {
-  switch (value) {
-    case v1::TRACKING_UNSPECIFIED:
-      return std::nullopt;
-    case v1::TRACKING_NONE:
-      return Tracking::kNone;
-    case v1::TRACKING_ALL:
-      return Tracking::kAll;
-    case v1::TRACKING_MOVING:
-      return Tracking::kMoving;
-    default:
-      AddUnknownValue(value, path, problems);
-      return std::nullopt;
-  }
-}
+constexpr std::pair<Tracking, v1::Tracking> kTrackings[] = {
+    {Tracking::kNone, v1::TRACKING_NONE},
+    {Tracking::kAll, v1::TRACKING_ALL},
+    {Tracking::kMoving, v1::TRACKING_MOVING},
+};
+constexpr std::pair<HostState, v1::HostState> kHostStates[] = {
+    {HostState::kServe, v1::HOST_STATE_SERVE},
+    {HostState::kDrain, v1::HOST_STATE_DRAIN},
+};
+constexpr std::pair<RealState, v1::RealState> kRealStates[] = {
+    {RealState::kActive, v1::REAL_STATE_ACTIVE},
+    {RealState::kDrain, v1::REAL_STATE_DRAIN},
+};
 
 // Only what does not fit a byte is refused here; 0 is Validate()'s.
 std::optional<uint8_t> OuterTtlFrom(uint32_t value, const std::string& path, Problems& problems) {
@@ -62,7 +62,8 @@ std::optional<uint8_t> OuterTtlFrom(uint32_t value, const std::string& path, Pro
 VipSettings DefaultsFrom(const v1::VipSettings& defaults, Problems& problems) {
   VipSettings settings;
   if (defaults.has_tracking()) {
-    settings.tracking = TrackingFrom(defaults.tracking(), "defaults.tracking", problems).value_or(settings.tracking);
+    settings.tracking =
+        ValueOf(kTrackings, defaults.tracking(), "defaults.tracking", problems).value_or(settings.tracking);
   }
   if (defaults.has_ring_size()) settings.ring_size = defaults.ring_size();
   if (defaults.has_outer_ttl()) {
@@ -92,33 +93,6 @@ std::optional<Prefix> PrefixFrom(const std::string& text, const std::string& pat
   return std::nullopt;
 }
 
-std::optional<HostState> HostStateFrom(v1::HostState value, Problems& problems) {
-  switch (value) {
-    case v1::HOST_STATE_UNSPECIFIED:
-      return std::nullopt;
-    case v1::HOST_STATE_SERVE:
-      return HostState::kServe;
-    case v1::HOST_STATE_DRAIN:
-      return HostState::kDrain;
-    default:
-      AddUnknownValue(value, "host.state", problems);
-      return std::nullopt;
-  }
-}
-
-RealState RealStateFrom(v1::RealState value, const std::string& path, Problems& problems) {
-  switch (value) {
-    case v1::REAL_STATE_UNSPECIFIED:
-    case v1::REAL_STATE_ACTIVE:
-      return RealState::kActive;
-    case v1::REAL_STATE_DRAIN:
-      return RealState::kDrain;
-    default:
-      AddUnknownValue(value, path, problems);
-      return RealState::kActive;
-  }
-}
-
 // 0 is none. Tenths of a per cent are whole numbers; their range is Validate()'s.
 std::optional<uint32_t> CanaryTenthsFrom(double percent, const std::string& path, Problems& problems) {
   constexpr double kLargest = 100, kNoise = 1e-6;
@@ -134,7 +108,9 @@ std::optional<uint32_t> CanaryTenthsFrom(double percent, const std::string& path
 Real RealFrom(const v1::Real& message, const std::string& path, Problems& problems) {
   Real real;
   if (message.has_weight()) real.weight = message.weight();
-  if (message.has_state()) real.state = RealStateFrom(message.state(), path + ".state", problems);
+  if (message.has_state()) {
+    real.state = ValueOf(kRealStates, message.state(), path + ".state", problems).value_or(RealState::kActive);
+  }
   if (message.has_drain_seconds()) real.drain_seconds = message.drain_seconds();
   real.backup = message.backup();
   if (message.has_canary_percent()) {
@@ -164,7 +140,7 @@ Vip VipFrom(const v1::Vip& message, const std::string& path, Problems& problems)
   if (message.has_encap() && message.encap() != v1::ENCAP_UNSPECIFIED && message.encap() != v1::ENCAP_IPIP) {
     AddUnknownValue(message.encap(), path + ".encap", problems);
   }
-  if (message.has_tracking()) vip.tracking = TrackingFrom(message.tracking(), path + ".tracking", problems);
+  if (message.has_tracking()) vip.tracking = ValueOf(kTrackings, message.tracking(), path + ".tracking", problems);
   if (message.has_ring_size()) vip.ring_size = message.ring_size();
   if (message.has_outer_ttl()) vip.outer_ttl = OuterTtlFrom(message.outer_ttl(), path + ".outer_ttl", problems);
   if (message.has_udp_idle_seconds()) vip.udp_idle_seconds = message.udp_idle_seconds();
@@ -259,17 +235,7 @@ v1::VipSettings ToProto(const VipSettings& settings) {
 
 }  // namespace
 
-v1::Tracking TrackingToProto(Tracking tracking) {
-  switch (tracking) {
-    case Tracking::kNone:
-      return v1::TRACKING_NONE;
-    case Tracking::kAll:
-      return v1::TRACKING_ALL;
-    case Tracking::kMoving:
-      return v1::TRACKING_MOVING;
-  }
-  return v1::TRACKING_UNSPECIFIED;
-}
+v1::Tracking TrackingToProto(Tracking tracking) { return MessageOf(kTrackings, tracking); }
 
 std::vector<Problem> FromProto(const v1::Config& config, DesiredState& state) {
   Problems problems;
@@ -279,7 +245,7 @@ std::vector<Problem> FromProto(const v1::Config& config, DesiredState& state) {
   const v1::OuterSource& source = config.outer_source();
   if (source.has_ipv4()) state.outer_source.ipv4 = PrefixFrom(source.ipv4(), "outer_source.ipv4", problems);
   if (source.has_ipv6()) state.outer_source.ipv6 = PrefixFrom(source.ipv6(), "outer_source.ipv6", problems);
-  if (config.host().has_state()) state.host = HostStateFrom(config.host().state(), problems);
+  if (config.host().has_state()) state.host = ValueOf(kHostStates, config.host().state(), "host.state", problems);
   for (int i = 0; i < config.vips_size(); ++i) AddVip(config.vips(i), fmt::format("vips[{}]", i), state, problems);
   return problems;
 }
@@ -291,7 +257,7 @@ v1::Config ToProto(const DesiredState& state) {
   if (state.outer_source.ipv4) config.mutable_outer_source()->set_ipv4(state.outer_source.ipv4->ToString());
   if (state.outer_source.ipv6) config.mutable_outer_source()->set_ipv6(state.outer_source.ipv6->ToString());
   if (state.host) {
-    config.mutable_host()->set_state(*state.host == HostState::kDrain ? v1::HOST_STATE_DRAIN : v1::HOST_STATE_SERVE);
+    config.mutable_host()->set_state(MessageOf(kHostStates, *state.host));
   }
   for (const auto& [key, vip] : state.vips) *config.add_vips() = ToProto(key, vip);
   return config;

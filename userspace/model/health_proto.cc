@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "userspace/base/text.h"
+#include "userspace/model/enum_proto.h"
 #include "userspace/model/health_fields.h"
 
 namespace shunt {
@@ -40,25 +41,6 @@ constexpr std::pair<PanicAction, v1::PanicAction> kPanicActions[] = {
     {PanicAction::kFailClosed, v1::PANIC_ACTION_FAIL_CLOSED},
     {PanicAction::kWithdraw, v1::PANIC_ACTION_WITHDRAW},
 };
-
-template <class Value, class Message, size_t kSize>
-Message MessageOf(const std::pair<Value, Message> (&table)[kSize], Value value) {
-  for (const auto& [ours, theirs] : table) {
-    if (ours == value) return theirs;
-  }
-  return Message{};
-}
-
-// Unspecified is unset. Messages keep numbers that this version has no name for.
-template <class Value, class Message, size_t kSize>
-std::optional<Value> ValueOf(const std::pair<Value, Message> (&table)[kSize], Message message, const std::string& path,
-                             Problems& problems) {
-  for (const auto& [ours, theirs] : table) {
-    if (theirs == message) return ours;
-  }
-  if (message != Message{}) AddUnknownValue(message, path, problems);
-  return std::nullopt;
-}
 
 // An empty text is the default again.
 std::string TextOr(const std::string& text, const std::string& standard) { return text.empty() ? standard : text; }
@@ -173,10 +155,6 @@ void OtherKindsToProto(const HealthCheck& check, const HealthCheck& standard, v1
 }
 
 }  // namespace
-
-void AddUnknownValue(int value, const std::string& path, Problems& problems) {
-  problems.push_back({path, fmt::format("value {} is unknown to this version", value)});
-}
 
 v1::CheckKind CheckKindToProto(CheckKind kind) { return MessageOf(kKinds, kind); }
 v1::PanicAction PanicActionToProto(PanicAction action) { return MessageOf(kPanicActions, action); }

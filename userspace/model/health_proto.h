@@ -29,7 +29,4 @@ v1::PanicAction PanicActionToProto(PanicAction action);
 std::optional<PanicAction> PanicActionFrom(v1::PanicAction value, const std::string& path,
                                            std::vector<Problem>& problems);
 
-// A value of an enum that some later version may know.
-void AddUnknownValue(int value, const std::string& path, std::vector<Problem>& problems);
-
 }  // namespace shunt

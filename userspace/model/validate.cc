@@ -39,13 +39,6 @@ void CheckRingSize(uint32_t ring_size, const std::string& path, Problems& proble
   }
 }
 
-// What is set must be within its range; in `defaults` all is set.
-void CheckRange(std::optional<uint32_t> value, uint32_t min, uint32_t max, const std::string& path,
-                Problems& problems) {
-  if (!value || (*value >= min && *value <= max)) return;
-  problems.push_back({path, fmt::format("{} is out of range; expected {} to {}", *value, min, max)});
-}
-
 // The settings that a VIP has or takes from the defaults, but for those of its ring.
 template <class Settings>
 void CheckSettings(const Settings& settings, const std::string& path, Problems& problems) {
@@ -220,6 +213,12 @@ void CheckCapacities(const DesiredState& state, const Capacities& capacities, Pr
 uint32_t RealCapacity(size_t reals) {
   constexpr size_t kSmallest = 4;
   return static_cast<uint32_t>(std::max(kSmallest, std::bit_ceil(reals + 1)));
+}
+
+void CheckRange(std::optional<uint32_t> value, uint32_t min, uint32_t max, const std::string& path,
+                Problems& problems) {
+  if (!value || (*value >= min && *value <= max)) return;
+  problems.push_back({path, fmt::format("{} is out of range; expected {} to {}", *value, min, max)});
 }
 
 std::string Problem::ToString() const { return path + ": " + message; }

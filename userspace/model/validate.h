@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct Problem {
   std::string message;
   std::string ToString() const;  // "path: message"
 };
+
+// What is set must be within its range; for this folder's validate_*.cc.
+void CheckRange(std::optional<uint32_t> value, uint32_t min, uint32_t max, const std::string& path,
+                std::vector<Problem>& problems);
 
 // Empty = valid.
 std::vector<Problem> Validate(const DesiredState& state, const Capacities& capacities);

@@ -14,12 +14,6 @@ namespace {
 
 using Problems = std::vector<Problem>;
 
-void CheckRange(const std::optional<uint32_t>& value, uint32_t min, uint32_t max, const std::string& path,
-                Problems& problems) {
-  if (!value || (*value >= min && *value <= max)) return;
-  problems.push_back({path, fmt::format("{} is out of range; expected {} to {}", *value, min, max)});
-}
-
 // `high` is what comes back, and cannot be less than what it went away at.
 void CheckOrder(const std::optional<uint32_t>& low, const std::optional<uint32_t>& high, std::string_view low_name,
                 const std::string& path, Problems& problems) {

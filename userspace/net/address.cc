@@ -163,7 +163,7 @@ Result<Prefix> Prefix::Parse(std::string_view text) {
   }
   const auto address = IpAddress::Parse(text.substr(0, slash));
   if (!address) return bad(address.error().message);
-  const uint32_t longest = address->family() == Family::kIpv4 ? 32 : 128;
+  const uint32_t longest = AddressBits(address->family());
   const auto length = ParseDecimal(text.substr(slash + 1), longest);
   if (!length) return bad(fmt::format("the length must be a number from 0 to {}", longest));
   const Prefix prefix{*address, static_cast<uint8_t>(*length)};

@@ -14,6 +14,7 @@
 namespace shunt {
 
 enum class Family : uint8_t { kIpv4 = 4, kIpv6 = 6 };
+constexpr uint8_t AddressBits(Family family) { return family == Family::kIpv4 ? 32 : 128; }
 
 class IpAddress {
  public:

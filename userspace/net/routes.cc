@@ -92,7 +92,7 @@ Result<std::vector<Route>> LookUpRoutes(NetlinkClient& client, std::span<const I
         request->nlmsg_type = RTM_GETROUTE;
         auto* header = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(rtmsg)));
         header->rtm_family = AddressFamily(destination);
-        header->rtm_dst_len = destination.family() == Family::kIpv4 ? 32 : 128;
+        header->rtm_dst_len = AddressBits(destination.family());
         PutAddress(request, RTA_DST, destination);
       },
       [&](size_t index, const NetlinkReply& reply) {

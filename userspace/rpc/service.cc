@@ -208,7 +208,7 @@ grpc::Status ShuntService::GetAnnouncements(grpc::ServerContext*, const v1::GetA
 
 grpc::Status ShuntService::GetDigests(grpc::ServerContext*, const v1::GetDigestsRequest*, v1::Digests* reply) {
   const auto snapshot = controller_.snapshot();
-  *reply = ToDigests(*snapshot, digests_.Of(*snapshot));
+  *reply = ToDigests(*snapshot, controller_.DigestsOf(*snapshot));
   return grpc::Status::OK;
 }
 

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "userspace/control/controller.h"
-#include "userspace/control/digests.h"
 #include "userspace/rpc/shunt.grpc.pb.h"
 
 namespace shunt {
@@ -61,7 +60,6 @@ class ShuntService final : public v1::Shunt::Service {
   Dataplane& dataplane_;
   const NameCaller name_caller_;
   std::atomic<int> watchers_ = 0;
-  Digests digests_;
 };
 
 }  // namespace shunt
