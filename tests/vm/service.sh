@@ -45,29 +45,38 @@ loads_stop_without_failures() {
   for label in http4 udp6; do expect_equal "failed requests of $label" "$(count_of failed "$SCRATCH/$label")" 0; done
 }
 
-# expect_journal_clean CURSOR_FILE: neither the daemon nor systemd about it had a warning to give since then, and no
-# system call of it was refused.
-journal_mark() { journalctl --sync; journalctl --unit=shuntd --lines=0 --cursor-file="$1" --quiet >/dev/null; }
+# journal_now: where the journal ends now, for journal_since
+journal_now() { journalctl --sync && journalctl --lines=1 --show-cursor --quiet | sed -n 's/^-- cursor: //p'; }
+journal_since() { # CURSOR [OPTION…]: what the daemon said after it, and systemd about the daemon
+  local cursor=$1
+  shift
+  journalctl --sync
+  journalctl --unit=shuntd --after-cursor="$cursor" --output=cat --quiet "$@"
+}
+
+# expect_journal_clean CURSOR: neither the daemon nor systemd about it had a warning to give since then, and no system
+# call of it was refused.
 expect_journal_clean() {
   local lines
-  journalctl --sync
-  lines=$(journalctl --unit=shuntd --cursor-file="$1" --output=cat --quiet)
+  lines=$(journal_since "$1")
   printf '%s\n' "$lines"
+  expect_contains "the journal" "$lines" "Started shuntd.service"
   ! grep -E '^[WEF][0-9]{4,8} |[Ff]ailed|[Rr]efused' <<<"$lines" || { echo "the journal has warnings"; return 1; }
-  expect_equal "warnings of systemd" "$(journalctl --unit=shuntd --cursor-file="$1" --priority=warning --output=cat --quiet)" ""
+  expect_equal "warnings of systemd" "$(journal_since "$1" --priority=warning)" ""
   ! dmesg | grep -E 'type=1326.*shuntd' || { echo "a system call was refused"; return 1; }
 }
 
 # ---- cases
 
 starts_and_serves() {
-  journal_mark "$SCRATCH/cursor"
+  local cursor
+  cursor=$(journal_now)
   systemctl start shuntd
   poll 30 answers_to_ctl
   small_vips true
   answers_come http "$VIP4" 10
   answers_come udp "$VIP6" 10
-  expect_journal_clean "$SCRATCH/cursor"
+  expect_journal_clean "$cursor"
 }
 
 reload_keeps_the_process() {
@@ -140,11 +149,12 @@ bad_store_is_refused() {
 }
 
 all_is_clean() { # the whole run but for what was broken on purpose
-  journal_mark "$SCRATCH/cursor"
+  local cursor
+  cursor=$(journal_now)
   systemctl restart shuntd
   poll 30 answers_to_ctl
   systemctl stop shuntd
-  expect_journal_clean "$SCRATCH/cursor"
+  expect_journal_clean "$cursor"
 }
 
 test_lab
