@@ -137,6 +137,28 @@ TEST_CASE("what another program keeps, in this table or with this protocol, is n
   Must(table.Remove(std::vector{Route("198.51.100.1/32", 100), Route("2001:db8:9::1/128", 100)}));
   CHECK(Shown().size() == 2);
   CHECK(Shown(71).size() == 2);
+  CHECK(*table.OtherTables() == std::vector<uint32_t>{71});
+  CHECK(Open(kProtocol, 71).OtherTables()->empty());
+}
+
+TEST_CASE("a route of somebody else in the place of ours is told, and stays") {
+  const Network network;
+  const char* theirs =
+      GENERATE("blackhole 203.0.113.10 proto 99", "throw 203.0.113.10 proto 83", "blackhole 2001:db8::1 proto 99");
+  const bool ipv6 = std::string(theirs).find("2001") != std::string::npos;
+  Run(fmt::format("ip {} route add {} metric 100 table {}", ipv6 ? "-6" : "-4", theirs, kTable));
+  const TableRoute wanted = Route(ipv6 ? "2001:db8::1/128" : "203.0.113.10/32", 100);
+  RouteTable table = Open();
+  const Status added = table.Add(std::vector{wanted, Route("203.0.113.11/32", 100)});
+  REQUIRE_FALSE(added);
+  CHECK(added.error().message ==
+        fmt::format("adding route {} metric 100 in routing table {}: a route that is not of type "
+                    "blackhole and protocol 83 has its place; remove that one, or give shuntd a "
+                    "table of its own",
+                    wanted.prefix.ToString(), kTable));
+  CHECK(Read(table) == std::vector{Route("203.0.113.11/32", 100)});
+  Must(table.Remove(std::vector{wanted}));
+  CHECK(Shown().size() == 2);
 }
 
 TEST_CASE("thousands of routes are written and read whole") {

@@ -30,7 +30,7 @@ struct Host {
   Lines Follow() {
     Lines told;
     for (const Event& event : announcements.Follow(InForce(state, liveness), view, now)) {
-      told.push_back(event.kind + " " + event.vip + ": " + event.cause);
+      told.push_back(event.kind + " " + event.vip + ": " + event.cause + (event.planned ? " (planned)" : ""));
     }
     return told;
   }
@@ -115,7 +115,8 @@ TEST_CASE("An operator's down and up is no flap") {
   Host host;
   host.Follow();
   host.state.vips[kWeb].announce.state = AnnounceState::kDown;
-  CHECK(host.Follow() == Lines{"prefix_withdrawn 203.0.113.10/32: an operator took it down (announce.state)"});
+  CHECK(host.Follow() ==
+        Lines{"prefix_withdrawn 203.0.113.10/32: an operator took it down (announce.state) (planned)"});
   host.state.vips[kWeb].announce = {};
   CHECK(host.Follow() == Lines{"prefix_announced 203.0.113.10/32: 4 healthy reals"});
 }
@@ -180,19 +181,19 @@ TEST_CASE("A VIP that is removed, or moves to another prefix, leaves no route be
   Host host;
   host.Follow();
   host.state.vips[kWeb].announce.prefix = Prefix::Parse("203.0.113.0/24").value();
-  CHECK(host.Follow() ==
-        Lines{"prefix_withdrawn 203.0.113.10/32: no VIP has it", "prefix_announced 203.0.113.0/24: 4 healthy reals"});
+  CHECK(host.Follow() == Lines{"prefix_withdrawn 203.0.113.10/32: no VIP has it (planned)",
+                               "prefix_announced 203.0.113.0/24: 4 healthy reals"});
   CHECK(host.Routes() == Lines{"203.0.113.0/24 100"});
   host.state.vips.clear();
   host.liveness.clear();
-  CHECK(host.Follow() == Lines{"prefix_withdrawn 203.0.113.0/24: no VIP has it"});
+  CHECK(host.Follow() == Lines{"prefix_withdrawn 203.0.113.0/24: no VIP has it (planned)"});
   CHECK(host.Routes().empty());
   CHECK(host.announcements.prefixes().empty());
 }
 
 TEST_CASE("Routes of an earlier run stay without an event, and those that nobody needs go") {
   Host host({Route("203.0.113.10/32", 100), Route("203.0.113.99/32", 100)});
-  CHECK(host.Follow() == Lines{"prefix_withdrawn 203.0.113.99/32: no VIP has it"});
+  CHECK(host.Follow() == Lines{"prefix_withdrawn 203.0.113.99/32: no VIP has it (planned)"});
   CHECK(host.Routes() == Lines{"203.0.113.10/32 100"});
   CHECK(host.Follow().empty());
 }
@@ -240,10 +241,10 @@ TEST_CASE("A host that drains with grace asks others to take over, then withdraw
   host.Follow();
   host.view.phase = HostPhase::kDraining;
   host.view.graceful = true;
-  CHECK(host.Follow() == Lines{"prefix_graceful 203.0.113.10/32: the host drains"});
+  CHECK(host.Follow() == Lines{"prefix_graceful 203.0.113.10/32: the host drains (planned)"});
   CHECK(host.Routes() == Lines{"203.0.113.10/32 2100"});
   host.view.graceful = false;
-  CHECK(host.Follow() == Lines{"prefix_withdrawn 203.0.113.10/32: the host drains"});
+  CHECK(host.Follow() == Lines{"prefix_withdrawn 203.0.113.10/32: the host drains (planned)"});
   host.view.phase = HostPhase::kServing;
   CHECK(host.Follow() == Lines{"prefix_announced 203.0.113.10/32: 4 healthy reals"});
 }
@@ -253,7 +254,7 @@ TEST_CASE("A host that drains by preference keeps its routes, less preferred tha
   host.state.vips[kWeb].announce = {.on_drain = StepDown::kLower, .preference = 300};
   host.Follow();
   host.view.phase = HostPhase::kDraining;
-  CHECK(host.Follow() == Lines{"prefix_lowered 203.0.113.10/32: the host drains"});
+  CHECK(host.Follow() == Lines{"prefix_lowered 203.0.113.10/32: the host drains (planned)"});
   CHECK(host.Routes() == Lines{"203.0.113.10/32 1300"});
 }
 

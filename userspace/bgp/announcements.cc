@@ -15,8 +15,8 @@ std::string KindOf(Announcing announcing) {
   return announcing == Announcing::kGraceful ? "prefix_graceful" : fmt::format("prefix_{}", ToString(announcing));
 }
 
-Event EventOf(const Prefix& prefix, Announcing announcing, std::string cause) {
-  return {.kind = KindOf(announcing), .vip = prefix.ToString(), .cause = std::move(cause)};
+Event EventOf(const Prefix& prefix, Announcing announcing, std::string cause, bool planned) {
+  return {.kind = KindOf(announcing), .vip = prefix.ToString(), .cause = std::move(cause), .planned = planned};
 }
 
 std::vector<std::string> CommunitiesOf(std::span<const PrefixMember> members) {
@@ -75,7 +75,7 @@ std::vector<Event> Announcements::Follow(const Snapshot& snapshot, const HostVie
     const auto& [prefix, hold] = entry;
     if (members.contains(prefix)) return false;
     if (hold.announcing() != Announcing::kWithdrawn)
-      events.push_back(EventOf(prefix, Announcing::kWithdrawn, "no VIP has it"));
+      events.push_back(EventOf(prefix, Announcing::kWithdrawn, "no VIP has it", true));
     prefixes_.erase(prefix);
     return true;
   });
@@ -118,7 +118,7 @@ void Announcements::FollowPrefix(const Prefix& prefix, std::span<const PrefixMem
   seen.vips.clear();
   for (const PrefixMember& member : members) seen.vips.push_back(*member.key);
   if (is_new || seen.announcing != before) seen.since = std::chrono::system_clock::now();
-  if (seen.announcing != before) events.push_back(EventOf(prefix, seen.announcing, verdict.cause));
+  if (seen.announcing != before) events.push_back(EventOf(prefix, seen.announcing, verdict.cause, verdict.planned));
 }
 
 std::vector<TableRoute> Announcements::routes() const {

@@ -92,14 +92,23 @@ struct Announcer::Impl {
 };
 
 Status Announcer::Impl::Begin(NetlinkClient client) {
+  RouteTable routes(std::move(client), options.table, options.protocol);
+  const auto others = routes.OtherTables();
+  if (!others) return std::unexpected(others.error());
+  for (const uint32_t other : *others) {
+    LOG(WARNING) << fmt::format(
+        "announcing: routes of protocol {0} stand in routing table {1}, which is not this shuntd's (--announce_table); "
+        "if nobody keeps them, remove them: ip route flush table {1} proto {0}, and the same with ip -6",
+        options.protocol, other);
+  }
   if (options.table != 0) {
-    table.emplace(std::move(client), options.table, options.protocol);
-    auto read = table->Read();
+    auto read = routes.Read();
     if (!read) return std::unexpected(read.error());
     standing = std::move(*read);
     if (!standing.empty())
       LOG(INFO) << fmt::format("announcing: {} routes of an earlier run stand in routing table {}", standing.size(),
                                options.table);
+    table.emplace(std::move(routes));
   }
   announcements.emplace(standing);
   phase = controller.snapshot()->host;

@@ -26,6 +26,7 @@ struct Event {
   std::string real{};  // empty: the VIP as a whole
   std::string cause;   // one sentence
   std::string interface{};  // eth0
+  bool planned = false;     // an operator asked for what follows: logged as news, not as trouble
   bool operator==(const Event&) const = default;
 };
 

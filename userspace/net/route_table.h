@@ -6,6 +6,8 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,14 +32,20 @@ class RouteTable {
 
   // Those with our protocol, in order.
   Result<std::vector<TableRoute>> Read();
+  // Other tables in which routes of our kind and protocol stand, in order. Not of the kernel's own three.
+  Result<std::vector<uint32_t>> OtherTables();
   // The first that could not be added, or removed, is the error; all others were. One that is there already, or gone,
-  // is none.
+  // is none; a route of somebody else in its place is one.
   Status Add(std::span<const TableRoute> routes);
   Status Remove(std::span<const TableRoute> routes);
 
  private:
-  Status Change(uint16_t type, uint16_t flags, int good_error, std::span<const TableRoute> routes);
-  Status ReadFamily(uint8_t family, std::vector<TableRoute>& routes);
+  using Take = std::function<void(uint32_t table, const TableRoute& route)>;
+
+  // The routes that needed no change, since the kernel answered `needless`.
+  Result<std::vector<TableRoute>> Change(uint16_t type, uint16_t flags, int needless,
+                                         std::span<const TableRoute> routes);
+  Status ReadOurs(std::optional<uint32_t> table, const Take& take);
 
   NetlinkClient client_;
   const uint32_t table_;
