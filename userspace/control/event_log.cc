@@ -31,7 +31,7 @@ void Log(const Event& event) {
   if (event.planned) {
     LOG(INFO) << LineOf(event);
   } else if (event.kind == "panic_entered" || event.kind == "interface_gone" || event.kind == "interface_unattached" ||
-      event.kind == "prefix_withdrawn") {
+             event.kind == "prefix_withdrawn") {
     LOG(ERROR) << LineOf(event);
   } else if (event.kind == "real_down" || event.kind == "backups_joined" || event.kind == "host_draining" ||
              event.kind == "prefix_lowered") {
