@@ -134,8 +134,8 @@ lab_plain_link() { lab_in "$1" ethtool -K "$2" "${LAB_PLAIN_LINK[@]}" >/dev/null
 lab_link() {
   local node=$1 address gateway prefix mtu
   read -r address gateway prefix mtu < <(lab_node_addresses "$node")
-  ip link add name eth0 mtu "$mtu" netns "$(lab_namespace "$node")" \
-    type veth peer name "to-$node" mtu "$mtu" netns "$(lab_namespace router)"
+  # From the router, since older kernels (6.1) refuse a name that is taken where the command is given.
+  lab_ip router link add name "to-$node" mtu "$mtu" type veth peer name eth0 mtu "$mtu" netns "$(lab_namespace "$node")"
   lab_link_end router "to-$node" "$gateway/${address#*/}" "$prefix::1/64"
   lab_link_end "$node" eth0 "$address" "$prefix::2/64"
   [[ $node != "$LAB_HERE" ]] || return 0
