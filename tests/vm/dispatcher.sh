@@ -29,6 +29,15 @@ filter_counts() { { filter status || true; } | awk -v action="$1" '$1 == action 
 
 # ---- what is expected of packets
 
+# Frames that XDP got less those that have a verdict; known once none came while the verdicts were read.
+read_without_verdict() {
+  local received
+  received=$(lab_received 1)
+  WITHOUT_VERDICT=$((received - $(lab_verdict_sum 1)))
+  [[ $(lab_received 1) == "$received" ]]
+}
+without_verdict() { poll 20 read_without_verdict && echo "$WITHOUT_VERDICT"; }
+
 all_answers_come() {
   answers_come http "$VIP4" 10
   answers_come http "$VIP6" 10

@@ -23,13 +23,3 @@ answers_come() { # KIND ADDRESS COUNT
   "${1}_ask" client1 "$2" "$3" >"$SCRATCH/answers"
   expect_answers "$SCRATCH/answers" "$3"
 }
-
-# Frames that XDP got less those that have a verdict; known once none came while the verdicts were read. Not 0 from the
-# start on: while XDP is being turned on, veth counts frames that have met no program yet.
-read_without_verdict() {
-  local received
-  received=$(lab_received 1)
-  WITHOUT_VERDICT=$((received - $(lab_verdict_sum 1)))
-  [[ $(lab_received 1) == "$received" ]]
-}
-without_verdict() { poll 20 read_without_verdict && echo "$WITHOUT_VERDICT"; }
