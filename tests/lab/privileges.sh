@@ -115,6 +115,16 @@ comes_back() {
 is_gone() { [[ ! -e /proc/$1 ]]; }
 all_pass() { [[ $(ctl -o json health | jq '[.vips[].reals[] | select(.last_passed | not)] | length') == 0 ]]; }
 
+# Programs of others can be opened by those alone who have CAP_SYS_ADMIN, which it has given up.
+stranger_on_the_interface() {
+  lab_ip balancer1 -force link set dev eth0 xdp obj "$LAB_PASS_OBJECT" sec xdp
+  poll 20 eth0_says "somebody else's, as far as can be told without CAP_SYS_ADMIN"
+  lab_ip balancer1 link set dev eth0 xdp off
+  poll 20 eth0_says null
+  traffic_flows
+}
+eth0_says() { [[ $(ctl -o json | jq -r '.interfaces[0].problem') == *"$1"* ]]; }
+
 refused_by_name() {
   lab_daemon_stop 1
   # A folder that is not the daemon's.
@@ -311,6 +321,7 @@ it "over TLS the client's certificate decides what one may do" tls_roles
 it "over TCP nobody gets in without a certificate of the right authority and TLS 1.2" tls_refuses
 it "certificates that change are used without a restart" tls_reloads
 it "after a crash it comes back, with a store that root has touched, and adopts" comes_back
+it "somebody else's program on the interface is told and left alone, and its own is back when that goes" stranger_on_the_interface
 it "TLS with files missing or a key open to all is refused" tls_misuse
 it "the service manager is told of the start, the state and that it is alive" service_manager_is_told
 it "a writer that hangs is noticed by the watchdog" watchdog_sees_a_writer_that_hangs

@@ -45,6 +45,7 @@ probes_come_through() {
   local vip
   for vip in "$TCP4" "$TCP6"; do ctl vip set "$vip" --check=http; done
   for vip in "$TCP4" "$TCP6"; do poll 90 both_up "$vip" || { ctl health "$vip"; return 1; }; done
+  for vip in "$TCP4" "$TCP6"; do ctl vip set "$vip" --check=none; done # answers to probes come by the balancer's link
 }
 
 cross_vips() {

@@ -4,6 +4,8 @@
 # router has a link to it and sends the VIPs there. In a guest of `scripts/vm --systemd`; called by stories.sh.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+show_logs() { journalctl --unit=shuntd --output=cat --quiet --lines=40; }
+
 [[ $(</proc/1/comm) == systemd ]] || die "PID 1 is not systemd; run this by scripts/vm --systemd"
 
 ctl() { shuntctl "$@"; }
@@ -60,7 +62,7 @@ expect_journal_clean() {
   local lines
   lines=$(journal_since "$1")
   printf '%s\n' "$lines"
-  expect_contains "the journal" "$lines" "Started shuntd.service"
+  expect_contains "the journal" "$lines" "ready: interfaces eth0 (native)"
   ! grep -E '^[WEF][0-9]{4,8} |[Ff]ailed|[Rr]efused' <<<"$lines" || { echo "the journal has warnings"; return 1; }
   expect_equal "warnings of systemd" "$(journal_since "$1" --priority=warning)" ""
   ! dmesg | grep -E 'type=1326.*shuntd' || { echo "a system call was refused"; return 1; }
@@ -103,6 +105,43 @@ restart_loses_nothing() {
   expect_equal "the program on eth0" "$(attached_program)" "$program"
 }
 
+# Interfaces as shuntd sees them, though it may not open programs by id any more.
+interface_events() { ctl -o json events | jq -r 'select(.interface == "eth0") | .kind' | xargs; }
+is_attached() { [[ $(ctl -o json | jq -r '.interfaces[0].attached') == true ]]; }
+programs() { xdp-loader status eth0 | awk '$1 == "=>" { print $3 }' | paste -sd' '; }
+look_again() { # news of the link is a reason to
+  ip link set dev eth0 mtu 1590
+  ip link set dev eth0 mtu 1600
+  sleep 5
+}
+another_joins_and_leaves() {
+  local before
+  before=$(interface_events)
+  loads_start
+  xdp-filter load eth0
+  expect_equal "programs" "$(programs)" "xdpfilt_alw_all balancer"
+  look_again
+  is_attached
+  xdp-filter unload eth0
+  expect_equal "programs" "$(programs)" "balancer"
+  look_again
+  is_attached
+  loads_stop_without_failures
+  expect_equal "events of eth0" "$(interface_events)" "$before"
+}
+
+link_comes_back() {
+  local before
+  before=$(interface_events)
+  ip link delete eth0
+  host_link
+  poll 30 is_attached
+  poll 30 next_hops_known
+  answers_come http "$VIP4" 10
+  answers_come udp "$VIP6" 10
+  expect_equal "events of eth0" "$(interface_events)" "$(xargs <<<"$before interface_gone interface_attached")"
+}
+
 started_anew() { answers_to_ctl && [[ $(unit MainPID) != "$1" ]]; }
 
 # SIGNAL: KILL, as a crash; STOP, as a process that hangs, which a watchdog of the unit ends
@@ -136,7 +175,7 @@ is_not_active() { ! is_active; }
 bad_store_is_refused() {
   systemctl stop shuntd
   cp -p /etc/shunt/shunt.yaml "$SCRATCH/store"
-  echo 'vipz: []' >>/etc/shunt/shunt.yaml
+  sed -i '$ a vipz: []' /etc/shunt/shunt.yaml # replaces it; in a sticky folder root, too, may not write into another's file
   systemctl start shuntd || true # without Type=notify systemd does not wait for the outcome
   poll 30 journal_says vipz
   poll 30 is_not_active
@@ -172,6 +211,8 @@ it "systemctl restart loses no request and keeps the program" restart_loses_noth
 it "after a crash systemd starts it again, and no request is lost" is_brought_back KILL
 it "after it hangs systemd starts it again, and no request is lost" is_brought_back STOP
 it "systemctl stop leaves it forwarding, and a start adopts that" stop_leaves_it_forwarding
+it "another program joins and leaves, and shuntd sees that its own stays" another_joins_and_leaves
+it "an interface that was deleted has the program again when it is back" link_comes_back
 it "a store with an error stops the start, is told in the journal, and hurts no request" bad_store_is_refused
 it "a restart and a stop leave a clean journal" all_is_clean
 finish

@@ -169,7 +169,8 @@ Result<std::vector<std::string>> LockedFolder::List() const { return ListFolder(
 std::string LockedFolder::within() const { return fmt::format("{}{}", kDescriptors, fd_.get()); }
 
 Status LockedFolder::RemoveIfEmpty() {
-  if (rmdir(path_.c_str()) == 0 || errno == ENOTEMPTY || errno == ENOENT || errno == EACCES) return {};
+  if (rmdir(path_.c_str()) == 0 || errno == ENOTEMPTY || errno == ENOENT || errno == EACCES || errno == EBUSY)
+    return {};
   return FailErrno("removing folder " + path_, errno);
 }
 

@@ -18,6 +18,7 @@
 
 #include "userspace/base/text.h"
 #include "userspace/bpf/kernel_log.h"
+#include "userspace/bpf/seen_dispatchers.h"
 
 namespace shunt {
 namespace {
@@ -139,6 +140,10 @@ Status SwapOnly(const XdpRequest& request, int ifindex, bool native, uint32_t ol
 }
 
 Status DetachProgram(const std::string& interface, int ifindex, bool native, uint32_t id) {
+  if (!MayOpenProgramsById())
+    return Fail(ErrorKind::kSystem, fmt::format("detaching program {} from {}: taking it out of a dispatcher takes "
+                                                "CAP_SYS_ADMIN; stop shuntd and run `shuntctl detach` as root",
+                                                id, interface));
   auto program = OpenById(id);
   if (!program) return std::unexpected(program.error());
   KernelLog log;
@@ -156,18 +161,45 @@ Status DetachOnly(const std::string& interface, int ifindex, bool native, const 
   return {};
 }
 
-// The only program on the interface, if it is one that is known; unset: nothing is there, or it has to be asked for.
-Result<std::optional<XdpPresence>> FindKnown(const std::string& interface, int ifindex,
-                                             std::span<const OpenProgram> known) {
+struct AttachedIds {
+  uint32_t native = 0;  // 0: none
+  uint32_t generic = 0;
+  uint32_t hardware = 0;
+
+  uint32_t first() const { return native != 0 ? native : generic; }
+};
+
+Result<AttachedIds> Query(const std::string& interface, int ifindex) {
   KernelLog log;
   LIBBPF_OPTS(bpf_xdp_query_opts, query);
   if (const int error = bpf_xdp_query(ifindex, 0, &query); error)
     return log.Fail(fmt::format("asking what XDP programs {} has", interface), -error);
-  if (query.hw_prog_id != 0 || (query.drv_prog_id != 0 && query.skb_prog_id != 0)) return std::nullopt;
-  const bool native = query.drv_prog_id != 0;
-  const OpenProgram* only = FindOpen(known, native ? query.drv_prog_id : query.skb_prog_id);
+  return AttachedIds{.native = query.drv_prog_id, .generic = query.skb_prog_id, .hardware = query.hw_prog_id};
+}
+
+// The only program on the interface, if it is one that is known; unset: nothing is there, or it has to be asked for.
+Result<std::optional<XdpPresence>> FindKnown(const std::string& interface, int ifindex,
+                                             std::span<const OpenProgram> known) {
+  const auto ids = Query(interface, ifindex);
+  if (!ids) return std::unexpected(ids.error());
+  if (ids->hardware != 0 || (ids->native != 0 && ids->generic != 0)) return std::nullopt;
+  const OpenProgram* only = FindOpen(known, ids->first());
   if (!only) return std::nullopt;
-  return XdpPresence{.native = native, .programs = {only->identity}};
+  return XdpPresence{.native = ids->native != 0, .programs = {only->identity}};
+}
+
+// Where no program may be opened by its id.
+Result<XdpPresence> Recall(const std::string& interface, int ifindex, const SeenDispatchers* seen) {
+  const auto ids = Query(interface, ifindex);
+  if (!ids) return std::unexpected(ids.error());
+  const uint32_t id = ids->first() != 0 ? ids->first() : ids->hardware;
+  if (id == 0) return XdpPresence();
+  if (const XdpPresence* presence = seen ? seen->Recall(ifindex, id) : nullptr) return *presence;
+  return Fail(ErrorKind::kExists,
+              fmt::format("asking what XDP programs {0} has: program {1} is somebody else's, as far as can be told "
+                          "without CAP_SYS_ADMIN, given up after the start; stop its owner or remove it (`ip link set "
+                          "dev {0} xdp off`), or restart the service if it shares the interface",
+                          interface, id));
 }
 
 // Adds ours where none of it is. libxdp decides whether it stands in a dispatcher or alone.
@@ -274,15 +306,20 @@ const ProgramIdentity* XdpPresence::FindUserOf(uint32_t map_id) const {
   return found == programs.end() ? nullptr : &*found;
 }
 
-Result<XdpPresence> InspectXdp(const std::string& interface, std::span<const OpenProgram> known) {
+Result<XdpPresence> InspectXdp(const std::string& interface, std::span<const OpenProgram> known,
+                               SeenDispatchers* seen) {
   auto ifindex = InterfaceIndex(interface);
   if (!ifindex) return std::unexpected(ifindex.error());
   auto only = FindKnown(interface, *ifindex, known);
   if (!only) return std::unexpected(only.error());
   if (*only) return std::move(**only);
+  if (!MayOpenProgramsById()) return Recall(interface, *ifindex, seen);
   auto programs = ReadPrograms(interface, *ifindex);
   if (!programs) return std::unexpected(programs.error());
-  return Describe(programs->get());
+  auto presence = Describe(programs->get());
+  if (presence && presence->dispatcher && seen)
+    seen->Note(*ifindex, xdp_program__id(xdp_multiprog__main_prog(programs->get())), *presence);
+  return presence;
 }
 
 Result<XdpAttachment> AttachXdp(const XdpRequest& request, Object object) {
@@ -290,13 +327,13 @@ Result<XdpAttachment> AttachXdp(const XdpRequest& request, Object object) {
   if (!ifindex) return std::unexpected(ifindex.error());
   std::vector<OpenProgram> known = request.earlier;
   known.push_back(request.alone);
-  auto presence = InspectXdp(request.interface, known);
+  auto presence = InspectXdp(request.interface, known, request.seen);
   if (!presence) return std::unexpected(presence.error());
   const auto ours = OursIn(*presence, request.owner_map_ids);
   if (presence->dispatcher) return AttachBeside(request, *ifindex, *presence, ours, object);
   if (!ours.empty()) return AttachAlone(request, *ifindex, *presence, *ours.front(), object);
   if (!presence->programs.empty()) return ForeignProgram(request, presence->programs.front());
-  if (request.only_alone) return AttachOnly(request, *ifindex);
+  if (request.only_alone || !MayOpenProgramsById()) return AttachOnly(request, *ifindex);
   return AttachNew(request, *ifindex, request.mode, object);
 }
 

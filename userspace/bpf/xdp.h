@@ -19,6 +19,8 @@
 
 namespace shunt {
 
+class SeenDispatchers;
+
 struct XdpPresence {
   bool native = false;
   bool dispatcher = false;                // libxdp's: others can attach beside
@@ -34,8 +36,10 @@ struct OpenProgram {
 };
 
 // kNotFound if there is no such interface in this network namespace. `known`: programs that need not be asked for by id
-// where they stand alone.
-Result<XdpPresence> InspectXdp(const std::string& interface, std::span<const OpenProgram> known = {});
+// where they stand alone. Without CAP_SYS_ADMIN, no others can be told than those and what is in `seen`; with it, a
+// dispatcher is noted there.
+Result<XdpPresence> InspectXdp(const std::string& interface, std::span<const OpenProgram> known = {},
+                               SeenDispatchers* seen = nullptr);
 
 struct XdpAttachment {
   bool native = false;
@@ -53,10 +57,11 @@ struct XdpRequest {
   ProgramIdentity beside;               // what it is in a dispatcher; tag and constants count
   std::vector<OpenProgram> earlier{};   // of earlier processes, as far as they are pinned
   bool only_alone = false;              // this kernel was seen to have no dispatcher
+  SeenDispatchers* seen = nullptr;      // the caller's
 };
-// `object`: opened and adjusted for the dispatcher, not loaded. Ours of the same version and mode stays as it is.
-// Another version is replaced in one step where it is the only program; in a dispatcher the new one is added and the
-// old one told as superseded. Only a change of mode leaves a gap.
+// `object`: opened and adjusted for the dispatcher, not loaded. Without CAP_SYS_ADMIN ours is attached alone. Ours of
+// the same version and mode stays as it is. Another version is replaced in one step where it is the only program; in a
+// dispatcher the new one is added and the old one told as superseded. Only a change of mode leaves a gap.
 Result<XdpAttachment> AttachXdp(const XdpRequest& request, Object object);
 
 // Detaches ours, all versions; false if there was none.

@@ -54,7 +54,7 @@ std::vector<OpenProgram> KernelDataplane::Impl::KnownPrograms() const {
   return known;
 }
 
-Result<XdpAttachment> KernelDataplane::Impl::AttachTo(const std::string& interface) const {
+Result<XdpAttachment> KernelDataplane::Impl::AttachTo(const std::string& interface) {
   // An instance for the dispatcher, because libxdp loads it itself: there it is another kind of program.
   auto instance = OpenBalancer(options, true);
   if (!instance) return std::unexpected(instance.error());
@@ -72,7 +72,8 @@ Result<XdpAttachment> KernelDataplane::Impl::AttachTo(const std::string& interfa
                     .alone = program.open(),
                     .beside = std::move(beside),
                     .earlier = KnownPrograms(),
-                    .only_alone = only_alone},
+                    .only_alone = only_alone,
+                    .seen = &dispatchers},
                    std::move(*instance));
 }
 
@@ -116,6 +117,15 @@ Status KernelDataplane::Impl::HandOver(std::span<const InterfaceAttachment> atta
   return done;
 }
 
+// As they are from now on; who attaches again later may have no right to look.
+Status KernelDataplane::Impl::SeeDispatchers(std::span<const InterfaceAttachment> attached) {
+  for (const auto& [interface, xdp] : attached) {
+    if (xdp.alone) continue;
+    if (auto seen = InspectXdp(interface, KnownPrograms(), &dispatchers); !seen) return std::unexpected(seen.error());
+  }
+  return {};
+}
+
 // Those that had none of ours before lose it again; the others keep what works.
 void KernelDataplane::Impl::UndoAttach(std::span<const InterfaceAttachment> attached, Error& error) const {
   for (const auto& [interface, xdp] : attached) {
@@ -147,6 +157,7 @@ Result<std::vector<KernelDataplane::Attachment>> KernelDataplane::Impl::AttachAl
     attached.push_back({interface, std::move(*one)});
   }
   if (auto handed = HandOver(attached); !handed) return std::unexpected(handed.error());
+  if (auto seen = SeeDispatchers(attached); !seen) return std::unexpected(seen.error());
   if (attachments.empty() && !options.interfaces.empty()) return std::unexpected(missing);
   return attachments;
 }

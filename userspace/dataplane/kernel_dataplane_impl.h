@@ -18,6 +18,7 @@
 #include "userspace/bpf/map.h"
 #include "userspace/bpf/object.h"
 #include "userspace/bpf/pins.h"
+#include "userspace/bpf/seen_dispatchers.h"
 #include "userspace/bpf/xdp.h"
 #include "userspace/dataplane/flow_table_memory.h"
 #include "userspace/dataplane/kernel_dataplane.h"
@@ -64,6 +65,7 @@ struct KernelDataplane::Impl {
   std::unique_ptr<Object> object;      // as it was loaded; unset: the tables alone
   KeptProgram program;                 // what is attached where it stands alone, and run by RunFrame()
   bool only_alone = false;             // the kernel was seen to have no dispatcher
+  SeenDispatchers dispatchers;         // of `options.interfaces`, when they were attached to
   bool program_is_pinned = false;
   std::optional<KeptProgram> earlier_program;  // another version on the same maps, as it is pinned
   std::optional<EarlierSet> earlier;           // other maps that Attach() will take over from
@@ -123,13 +125,14 @@ struct KernelDataplane::Impl {
   // kernel_attach.cc
   std::vector<uint32_t> OwnerMapIds() const;
   std::vector<OpenProgram> KnownPrograms() const;
-  Result<XdpAttachment> AttachTo(const std::string& interface) const;
+  Result<XdpAttachment> AttachTo(const std::string& interface);
   Result<std::vector<Attachment>> AttachAll();
   Result<std::optional<LockedFolder>> LockSet() const;
   void SetHandover(uint32_t word) const;
   bool IsThisVersion(const ProgramIdentity& beside) const;
   Status PrepareHandover();
   Status HandOver(std::span<const InterfaceAttachment> attached);
+  Status SeeDispatchers(std::span<const InterfaceAttachment> attached);
   void UndoAttach(std::span<const InterfaceAttachment> attached, Error& error) const;
   Status KeepProgram();
 
