@@ -22,7 +22,7 @@ filter_last() {
 programs() { lab_in balancer1 xdp-loader status eth0 | awk '$1 == "=>" { print $4, $3 }'; }
 order() { programs | cut -d' ' -f2 | paste -sd' '; }
 filter_id() { programs | sed -n 's/ xdpfilt_.*//p'; }
-our_id() { programs | sed -n 's/ balancer$//p'; }
+our_id() { programs | sed -n 's/ balancer$//p'; } # empty: it stands alone
 
 # filter_counts ACTION: packets. After its counters, `status` gives up at a filter that it has not loaded itself.
 filter_counts() { { filter status || true; } | awk -v action="$1" '$1 == action { print $2 }'; }
@@ -87,6 +87,33 @@ traffic_stop_whole() {
 numbered_vips() {
   lab_vip_entry "$VIP4:$NUMBERED_PORT/udp" "${LAB_REALS4[0]}=10" "${LAB_REALS4[1]}=10"
   lab_vip_entry "[$VIP6]:$NUMBERED_PORT/udp" "${LAB_REALS6[0]}=10" "${LAB_REALS6[1]}=10"
+}
+
+# Whether this kernel lets the balancer's program into this libxdp's dispatcher: not from 6.13 on, nor later ones of 6.12,
+# unless libxdp is of 2025 or newer.
+joins_a_dispatcher() {
+  local joined=no
+  lab_daemon_start 1 --detach_on_exit
+  [[ -z $(our_id) ]] || joined=yes
+  lab_daemon_stop 1
+  [[ $joined == yes ]]
+}
+
+refused_behind_the_filter() {
+  filter_first
+  ! lab_daemon_start 1 || { echo "the daemon started"; return 1; }
+  expect_contains "what it said" "$(tail -n 12 "$LAB/balancer1/shuntd.log")" "lets no program that changes packets into the dispatcher"
+  expect_equal "programs" "$(order)" "xdpfilt_alw_all"
+  filter unload eth0
+}
+
+alone_it_serves() {
+  lab_daemon_start 1
+  expect_equal "programs in a dispatcher" "$(order)" ""
+  small_vips numbered_vips
+  all_answers_come
+  ! filter_first || { echo "xdp-filter has joined a program that stands alone"; return 1; }
+  all_answers_come
 }
 
 joins_behind_the_filter() {
@@ -253,6 +280,13 @@ test_lab
 neighbours_are_quiet
 lab_start balancer1 udp python3 "$SHUNT_ROOT/scripts/lib/udp_server.py" balancer1 "$LAB_UDP_PORT" "$OWN4"
 
+if ! joins_a_dispatcher; then
+  echo "this kernel lets no program that changes packets into the dispatcher of this libxdp: the story of who stands alone"
+  it "behind an xdp-filter shuntd refuses to start, says why, and leaves it alone" refused_behind_the_filter
+  it "where nothing is, it stands alone and serves, and xdp-filter is kept out" alone_it_serves
+  it "alone, a crash and a start lose nothing and leave the program" under_traffic restart KILL
+  finish
+fi
 it "shuntd joins the dispatcher of an xdp-filter that is there first" joins_behind_the_filter
 it "behind xdp-filter each packet that it passes has one verdict" both_count_the_same
 it "what xdp-filter drops never reaches the balancer behind it" what_the_filter_drops_is_not_seen

@@ -114,16 +114,21 @@ look_again() { # news of the link is a reason to
   ip link set dev eth0 mtu 1600
   sleep 5
 }
+# Where the kernel does not let the balancer's program into this libxdp's dispatcher, it stands alone: others are refused.
 another_joins_and_leaves() {
   local before
   before=$(interface_events)
   loads_start
-  xdp-filter load eth0
-  expect_equal "programs" "$(programs)" "xdpfilt_alw_all balancer"
-  look_again
-  is_attached
-  xdp-filter unload eth0
-  expect_equal "programs" "$(programs)" "balancer"
+  if [[ $(programs) == balancer ]]; then
+    xdp-filter load eth0
+    expect_equal "programs" "$(programs)" "xdpfilt_alw_all balancer"
+    look_again
+    is_attached
+    xdp-filter unload eth0
+    expect_equal "programs" "$(programs)" "balancer"
+  else
+    ! xdp-filter load eth0 || { echo "xdp-filter has joined a program that stands alone"; return 1; }
+  fi
   look_again
   is_attached
   loads_stop_without_failures

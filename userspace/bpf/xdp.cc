@@ -82,6 +82,9 @@ Result<XdpProgram> OpenById(uint32_t id) {
   return XdpProgram(program);
 }
 
+// The verifier, from Linux 6.13 and later ones of 6.12 on; libxdp's dispatcher has an answer to it since 2025.
+constexpr std::string_view kDispatcherRefuses = "Extension program changes packet data";
+
 std::unexpected<Error> AttachError(const KernelLog& log, const std::string& interface, bool native, int error) {
   std::string doing = fmt::format("attaching to {} ({} XDP)", interface, ModeName(native));
   auto failure = log.Fail(doing, error);
@@ -90,6 +93,11 @@ std::unexpected<Error> AttachError(const KernelLog& log, const std::string& inte
                                interface + " mtu ...`, of a veth also its peer's) or ask for generic XDP";
   } else if (native && error == EOPNOTSUPP) {
     failure.error().message += "\nThe driver has no native XDP; ask for generic XDP";
+  } else if (log.Says(kDispatcherRefuses)) {
+    failure.error().message +=
+        "\nThis kernel lets no program that changes packets into the dispatcher of this libxdp: take the other "
+        "programs "
+        "off the interface, or install a newer libxdp";
   }
   return failure;
 }
@@ -231,6 +239,14 @@ Result<XdpAttachment> AttachOnly(const XdpRequest& request, int ifindex) {
   return XdpAttachment{.native = *native, .alone = true};
 }
 
+// Where nothing is: in a dispatcher, so that others can join, or alone where that cannot be.
+Result<XdpAttachment> AttachFirst(const XdpRequest& request, int ifindex, const Object& object) {
+  if (request.only_alone || !MayOpenProgramsById()) return AttachOnly(request, ifindex);
+  auto attached = AttachNew(request, ifindex, request.mode, object);
+  if (attached || attached.error().message.find(kDispatcherRefuses) == std::string::npos) return attached;
+  return AttachOnly(request, ifindex);
+}
+
 // Ours is there in another mode than asked for. The kernel refuses two modes at once, so the old one goes first
 // and comes back if the new one cannot be attached.
 Result<XdpAttachment> ChangeMode(const XdpRequest& request, int ifindex, bool native_before, uint32_t old_id,
@@ -239,7 +255,7 @@ Result<XdpAttachment> ChangeMode(const XdpRequest& request, int ifindex, bool na
   if (!old_program) return std::unexpected(old_program.error());
   auto detached = DetachProgram(request.interface, ifindex, native_before, old_id);
   if (!detached) return std::unexpected(detached.error());
-  auto attached = AttachNew(request, ifindex, request.mode, object);
+  auto attached = AttachFirst(request, ifindex, object);
   if (attached) attached->was_there = true;
   if (attached) return attached;
   KernelLog log;
@@ -333,8 +349,7 @@ Result<XdpAttachment> AttachXdp(const XdpRequest& request, Object object) {
   if (presence->dispatcher) return AttachBeside(request, *ifindex, *presence, ours, object);
   if (!ours.empty()) return AttachAlone(request, *ifindex, *presence, *ours.front(), object);
   if (!presence->programs.empty()) return ForeignProgram(request, presence->programs.front());
-  if (request.only_alone || !MayOpenProgramsById()) return AttachOnly(request, *ifindex);
-  return AttachNew(request, *ifindex, request.mode, object);
+  return AttachFirst(request, *ifindex, object);
 }
 
 Result<bool> DetachXdp(const std::string& interface, std::span<const uint32_t> owner_map_ids,
