@@ -22,7 +22,9 @@ filter_last() {
 programs() { lab_in balancer1 xdp-loader status eth0 | awk '$1 == "=>" { print $4, $3 }'; }
 order() { programs | cut -d' ' -f2 | paste -sd' '; }
 filter_id() { programs | sed -n 's/ xdpfilt_.*//p'; }
-our_id() { programs | sed -n 's/ balancer$//p'; } # empty: it stands alone
+our_id() { # in the dispatcher, or alone
+  lab_in balancer1 xdp-loader status eth0 | awk '$2 == "balancer" || ($1 == "=>" && $3 == "balancer") { print $4 }'
+}
 
 # filter_counts ACTION: packets. After its counters, `status` gives up at a filter that it has not loaded itself.
 filter_counts() { { filter status || true; } | awk -v action="$1" '$1 == action { print $2 }'; }
@@ -94,7 +96,7 @@ numbered_vips() {
 joins_a_dispatcher() {
   local joined=no
   lab_daemon_start 1 --detach_on_exit
-  [[ -z $(our_id) ]] || joined=yes
+  [[ $(order) != balancer ]] || joined=yes
   lab_daemon_stop 1
   [[ $joined == yes ]]
 }
