@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// shuntd. Only wires: flags, data plane, next hops, controller, interfaces, health checks, event hook, API, announcing,
-// metrics, in this order and back, after traffic has left (leaving.h); in between it gives up what rights it no longer
-// needs.
+// shuntd. Only wires: flags, data plane, next hops, controller, interfaces, health checks, event hook, announcing,
+// metrics, API, in this order and back, after traffic has left (leaving.h); in between it gives up what rights it no
+// longer needs.
 // Exit status: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 flags that make no sense.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
