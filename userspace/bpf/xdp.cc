@@ -95,9 +95,8 @@ std::unexpected<Error> AttachError(const KernelLog& log, const std::string& inte
     failure.error().message += "\nThe driver has no native XDP; ask for generic XDP";
   } else if (log.Says(kDispatcherRefuses)) {
     failure.error().message +=
-        "\nThis kernel lets no program that changes packets into the dispatcher of this libxdp: take the other "
-        "programs "
-        "off the interface, or install a newer libxdp";
+        "\nThis kernel lets no program that changes packets into the dispatcher of this libxdp: "
+        "take the other programs off the interface, or install a newer libxdp";
   }
   return failure;
 }
